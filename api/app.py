@@ -40,7 +40,9 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    predictions,
     presence,
+    retention,
     rollouts,
     saved_views,
     settings,
@@ -79,6 +81,8 @@ NOUNS: dict[str, list[Any]] = {
     "saved-views": saved_views.HANDLERS,
     "subjects": subjects.HANDLERS,
     "legal-holds": subjects.HOLDS,
+    "retention": retention.HANDLERS,
+    "retention-steps": retention.STEPS,
     "jobs": jobs.HANDLERS + callbacks.HANDLERS,
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
@@ -96,6 +100,7 @@ NOUNS: dict[str, list[Any]] = {
     "settings": settings.HANDLERS,
     "tenants": tenants.HANDLERS,
     **insight.HANDLERS,
+    **predictions.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from flowledger.analytics.predict.course import Course
 from flowledger.api.problems import Problem, malformed
 from flowledger.events.base import RejectionCode
 
@@ -60,6 +62,15 @@ class Reads(Protocol):
     async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
         """When a rule of an alert would have fired."""
 
+    async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
+        """How many instances of a process have ended in a year; without a tenant of all: `{tenant_id, process_id, ended}`."""
+
+    async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
+        """Of the last that ended, or of those that began after a time."""
+
+    async def standing(self, key: int, tenant: str) -> Row | None:
+        """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
+
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
@@ -74,6 +85,17 @@ class Reads(Protocol):
 
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         """What is sealed under these keys: `{variables, events, cut, position}`."""
+
+    async def due(self, tenant: str, term: Sequence[Any], after: Any, limit: int) -> Sequence[Row]:
+        """Instances that have ended long enough ago (`projections/retention.py`)."""
+
+    async def due_count(self, term: Sequence[Any], most: int, tenant: str) -> int: ...
+
+    async def keys_in(self, instances: Sequence[int], tenant: str) -> dict[int, Sequence[str]]:
+        """Under which keys something of these instances is sealed."""
+
+    async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
+        """Whether a key seals something that is to be kept."""
 
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
@@ -100,6 +122,7 @@ class SqlReads:
             alerts,
             asked,
             batches,
+            courses,
             coverage,
             event_logs,
             files,
@@ -107,6 +130,7 @@ class SqlReads:
             held,
             insight,
             measures,
+            retention,
             subjects,
             triggers,
             versions,
@@ -141,9 +165,11 @@ class SqlReads:
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
+        self._courses = courses
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._of_keys, self._places_of = subjects.of_keys, subjects.places_of
+        self._retention = retention
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -222,6 +248,22 @@ class SqlReads:
         async with _told():
             return await self._insight[name](self.reader.of(tenant), tenant, given)
 
+    async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
+        async with _told():
+            reader = self.reader if tenant is None else self.reader.of(tenant)
+            found: Sequence[Row] = await self._courses.ended(reader, tenant, process)
+            return found
+
+    async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
+        async with _told():
+            found: Sequence[Course] = await self._courses.courses(self.reader.of(tenant), tenant, process, after)
+            return found
+
+    async def standing(self, key: int, tenant: str) -> Row | None:
+        async with _told():
+            found: Row | None = await self._courses.standing(self.reader.of(tenant), tenant, key)
+            return found
+
     async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
         async with _told():
             found: Sequence[Any] = await self._alert_now(self.reader.of(tenant), tenant, name, rule, us)
@@ -242,6 +284,23 @@ class SqlReads:
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         async with _told():
             return await self._of_keys(self.reader.of(tenant), tenant, keys)
+
+    async def due(self, tenant: str, term: Sequence[Any], after: Any, limit: int) -> Sequence[Row]:
+        async with _told():
+            found: Sequence[Row] = await self._retention.due(self.reader.of(tenant), tenant, self._retention.Term(*term), after, limit)
+            return found
+
+    async def due_count(self, term: Sequence[Any], most: int, tenant: str) -> int:
+        async with _told():
+            return await self._retention.count(self.reader.of(tenant), tenant, self._retention.Term(*term), most)
+
+    async def keys_in(self, instances: Sequence[int], tenant: str) -> dict[int, Sequence[str]]:
+        async with _told():
+            return await self._retention.keys_in(self.reader.of(tenant), tenant, instances)
+
+    async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
+        async with _told():
+            return await self._retention.needed(self.reader.of(tenant), tenant, key, [self._retention.Term(*t) for t in terms])
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

@@ -10,7 +10,9 @@ from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnect
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
+from flowledger.connectors.mcp import McpConfig, McpConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
+from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
@@ -23,6 +25,7 @@ from flowledger.kernel.model.connectors import ALIASES, PREFIX
 CONFIGS: dict[str, type[Config]] = {
     "http": HttpConfig,
     "graphql": GraphQLConfig,
+    "openapi": OpenApiConfig,
     "sql": SqlConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
@@ -35,6 +38,7 @@ CONFIGS: dict[str, type[Config]] = {
     "lambda": LambdaConfig,
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
+    "mcp": McpConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -51,11 +55,13 @@ def connectors() -> tuple[Connector, ...]:
     """Those that work; what they need is loaded here."""
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
+    from flowledger.connectors.openapi.connector import OpenApiConnector
     from flowledger.connectors.sql.connector import SqlConnector
 
     return (
         HttpConnector(),
         GraphQLConnector(),
+        OpenApiConnector(),
         SqlConnector(),
         MailConnector(),
         NotifyConnector(),
@@ -68,5 +74,6 @@ def connectors() -> tuple[Connector, ...]:
         LambdaConnector(),
         JavaScriptConnector(),
         LlmConnector(),
+        McpConnector(),
         *FOREIGN,
     )

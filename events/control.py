@@ -48,6 +48,20 @@ class NoteReading(Command, frozen=True):
     reason: str = ""
 
 
+class NoteRetention(Command, frozen=True):
+    """What a rule of retention is about to take away (`done` false: refused where a legal hold is on one of `subjects`), and has taken away: the certificate.
+    `instances`: ended ones, removed from the views; `keys`: destroyed; `subjects`: digests of whom these are of; `before_us`: what had ended by then.
+    Answer: `{}`."""
+
+    rule: str
+    before_us: int = 0
+    instances: list[int] = []
+    keys: list[str] = []
+    subjects: list[str] = []
+    done: bool = False
+    reason: str = ""
+
+
 class ModifyInstance(Command, frozen=True):
     """Tokens moved by hand, all or none. `instructions`, each one of: `{activate: element, scope?, variables?, scopes?}`, `{cancel: token or element}`,
     `{move: {from: token or element, to: element}, scope?, variables?, scopes?}`; `activate` and `terminate` are Zeebe's form. `force`: though it leaves
@@ -311,5 +325,6 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | NoteReading | PrepareBatchItems | ControlTenant | ChangeFiles
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | NoteReading | NoteRetention
+    | PrepareBatchItems | ControlTenant | ChangeFiles
 )  # fmt: skip

@@ -4,28 +4,34 @@ A backup is a folder: `manifest.json`, then either `log.sqlite3` (embedded log, 
 one JSON line a record), `heads.jsonl`, the public half of the signing keys, and `blobs/` if there are any. Private keys and PostgreSQL are not in
 it: keys stay where the operator keeps them, and rows are folded anew from the log.
 
+Brought back to a moment (`until_us`) it is cut there (`point_in_time.py`), before anything of it is served.
+
 Kafka's topics are read one after the other while they grow, in an order in which none speaks of what another lacks: checkpoints before the
 events that they stand behind, events before the models and commands that they name.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from flowledger.events.heads import parse_head
 from flowledger.infra import audit
+from flowledger.infra.backup_topics import Exported, export, write
 from flowledger.infra.blobs import folder_of
 from flowledger.infra.blobs.folder import Folder
 from flowledger.infra.heads import heads_path, key_path
-from flowledger.infra.log_sqlite import SqliteLog
+from flowledger.infra.log_sqlite import SqliteLog, cut_file
+from flowledger.infra.point_in_time import NoSuchMoment, Plan, plan, told
 from flowledger.infra.settings import Settings
 from flowledger.infra.sqlite_writing import connect
 from flowledger.processors.log import (
@@ -35,19 +41,15 @@ from flowledger.processors.log import (
     EVENTS,
     STATE,
     TASKS,
-    TOPICS,
-    Group,
     Log,
-    LogRecord,
-    group,
     partitions_of,
 )
 
 FORMAT = "flowledger.backup.1"
 #: answers to nodes that are gone are of no use: `replies` is left out
 ORDER = (STATE, EVENTS, DEFINITIONS, COMMANDS, TASKS, DEAD_LETTER)
-#: records that are written as one group
-PART = 1_000
+#: beside the log, after a restore to a moment: what was cut; and the heads that were kept of what is gone
+CUT, HEADS_CUT = "cut.json", "heads.cut.jsonl"
 
 
 class BackupUnusable(Exception):
@@ -63,7 +65,7 @@ async def backup(log: Log, settings: Settings, folder: Path) -> dict[str, Any]:
         _copy_file(settings.data / "log.sqlite3", folder / "log.sqlite3")
         topics = None
     else:
-        topics = {f"{t}-{p}": await _export(log, t, p, folder / "topics") for t in ORDER for p in range(partitions_of(t, log.partitions))}
+        topics = {f"{t}-{p}": await export(log, t, p, folder / "topics") for t in ORDER for p in range(partitions_of(t, log.partitions))}
     for source in (heads_path(settings), _public(settings)):
         if source is not None and source.exists():
             shutil.copy2(source, folder / ("public.keys" if source.suffix == ".keys" else "heads.jsonl"))
@@ -80,28 +82,62 @@ async def backup(log: Log, settings: Settings, folder: Path) -> dict[str, Any]:
     return manifest
 
 
-async def restore(folder: Path, settings: Settings, log: Log | None = None) -> dict[str, Any]:
-    """Into a data folder without a log, or into a Kafka without these topics (`log`, open); answers the manifest.
+async def restore(folder: Path, settings: Settings, log: Log | None = None, until_us: int | None = None) -> dict[str, Any]:
+    """Into a data folder without a log, or into a Kafka without these topics (`log`, open); answers the manifest, and `cuts` with `until_us`.
 
-    Raises: BackupUnusable, OSError, LogError.
+    `until_us`: as it was at that moment, microseconds since the epoch. Raises: BackupUnusable, OSError, LogError.
     """
     manifest = checked(folder)
+    if until_us is not None and until_us // 1_000_000 > manifest["made_s"]:
+        made = told(manifest["made_s"] * 1_000_000)
+        raise BackupUnusable(f"{folder} was made at {made}: of {told(until_us)} it knows nothing; without a time all of it is restored")
     if manifest["kind"] == "sqlite":
         if log is not None:
             raise BackupUnusable(f"{folder} is of an embedded log: name a folder with --data, not a Kafka")
-        await _restore_file(folder, manifest, settings)
+        cut = await _restore_file(folder, manifest, settings, until_us)
     else:
         if log is None:
             raise BackupUnusable(f"{folder} is of Kafka topics: name a Kafka with --kafka, and a --prefix that it does not have yet")
-        await _restore_topics(folder, manifest, log)
+        cut = await _restore_topics(folder, manifest, log, until_us)
     settings.data.mkdir(parents=True, exist_ok=True)
     for name, target in (("heads.jsonl", heads_path(settings)), ("public.keys", settings.data / "keys" / "restored.keys")):
         if (folder / name).exists() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, target)
+            if cut is not None and name == "heads.jsonl":
+                _cut_heads(target, cut)
     if (files := folder_of(settings)) is not None:
         Folder(folder / "blobs").copy_to(files)
-    return manifest
+    if cut is None:
+        return manifest
+    (settings.data / CUT).write_text(
+        json.dumps({"until": told(until_us or 0), "made_s": manifest["made_s"], "cuts": _plain(cut)}, indent=1) + "\n"
+    )
+    return {**manifest, "cuts": _plain(cut)}
+
+
+def _plain(cut: Plan) -> list[dict[str, Any]]:
+    return [{**msgspec.structs.asdict(c), "time": told(c.time_us)} for c in cut.cuts]
+
+
+def _cut_heads(path: Path, cut: Plan) -> None:
+    """Heads of what is gone are kept apart: they don't hold this log, and still say that there was more."""
+    stay: list[str] = []
+    gone: list[str] = []
+    for line in path.read_text().splitlines():
+        if line.strip():
+            head = parse_head(line)
+            ends = [c.end for c in cut.cuts if c.partition == head.partition]
+            (stay if not ends or head.end <= ends[0] else gone).append(line)
+    path.write_text("".join(f"{line}\n" for line in stay))
+    path.with_name(HEADS_CUT).write_text("".join(f"{line}\n" for line in gone))
+
+
+async def _planned(log: Any, until_us: int) -> Plan:
+    try:
+        return await plan(log, until_us)
+    except (NoSuchMoment, ValueError) as e:
+        raise BackupUnusable(str(e)) from None
 
 
 def checked(folder: Path) -> dict[str, Any]:
@@ -158,7 +194,7 @@ def _whole(damage: list[str], reports: list[audit.PartitionReport], where: objec
     return [{"partition": r.partition, "end": r.end, "number": r.number, "chain": r.chain} for r in reports]
 
 
-async def _restore_file(folder: Path, manifest: dict[str, Any], settings: Settings) -> None:
+async def _restore_file(folder: Path, manifest: dict[str, Any], settings: Settings, until_us: int | None) -> Plan | None:
     target = settings.data / "log.sqlite3"
     if target.exists():
         raise BackupUnusable(f"{target} is there already: name an empty folder with --data")
@@ -172,48 +208,38 @@ async def _restore_file(folder: Path, manifest: dict[str, Any], settings: Settin
         db.execute("DELETE FROM leases")  # of servers that are gone
         db.execute("DELETE FROM members")
         db.commit()
+    cut = None
     try:
         if await _heads(new) != manifest["heads"]:
             raise BackupUnusable(f"{folder}: the copy does not stand where the manifest says")
+        if until_us is not None:
+            cut = await _cut_copy(new, until_us)
     except BackupUnusable:
         new.unlink()
         raise
     new.replace(target)
     for beside in ("-wal", "-shm"):
         new.with_name(new.name + beside).unlink(missing_ok=True)
+    return cut
 
 
-# --- Kafka -----------------------------------------------------------------------------------------------------------------
+async def _cut_copy(path: Path, until_us: int) -> Plan:
+    log = SqliteLog(path, readonly=True)
+    await log.open()
+    try:
+        cut = await _planned(log, until_us)
+    finally:
+        await log.close()
+    cut_file(path, {c.partition: (c.end, c.source + 1) for c in cut.cuts}, cut.stays)
+    if [(h["end"], h["chain"]) for h in await _heads(path)] != [(c.end, c.chain) for c in cut.cuts]:
+        raise BackupUnusable(f"{path} was not cut where it should be")
+    return cut
 
 
-async def _export(log: Log, topic: str, partition: int, folder: Path) -> dict[str, int]:
-    folder.mkdir(exist_ok=True)
-    begin, end, count = await log.begin(topic, partition), await log.end(topic, partition), 0
-    with (folder / f"{topic}-{partition}.jsonl").open("w") as file:
-        async for batch in log.read(topic, partition, begin, end) if begin < end else _nothing():
-            for r in batch:
-                headers = [[name, _text(value)] for name, value in r.headers]
-                file.write(
-                    json.dumps([r.offset, r.timestamp_us // 1000, _text(r.key), headers, _text(r.value)], separators=(",", ":")) + "\n"
-                )
-                count += 1
-    return {"begin": begin, "end": end, "records": count}
-
-
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode()
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text)
-
-
-async def _nothing() -> AsyncIterator[list[LogRecord]]:
-    for batch in list[list[LogRecord]]():
-        yield batch
-
-
-async def _restore_topics(folder: Path, manifest: dict[str, Any], log: Log) -> None:
+async def _restore_topics(folder: Path, manifest: dict[str, Any], log: Log, until_us: int | None) -> Plan | None:
+    parts: dict[str, dict[str, int]] = manifest["topics"]
+    source = Exported(folder / "topics", parts, manifest["partitions"])
+    cut = None if until_us is None else await _planned(source, until_us)
     await log.create_topics(manifest["partitions"])
     if log.partitions != manifest["partitions"]:
         raise BackupUnusable(f"these topics have {log.partitions} partitions, the backup {manifest['partitions']}")
@@ -221,37 +247,18 @@ async def _restore_topics(folder: Path, manifest: dict[str, Any], log: Log) -> N
         for partition in range(partitions_of(topic, log.partitions)):
             if await log.end(topic, partition):
                 raise BackupUnusable(f"{topic}[{partition}] has records already: name a --prefix that is not there yet")
+    due = {(t, p): parts[f"{t}-{p}"]["end"] for t in (EVENTS, COMMANDS) for p in range(log.partitions)}
+    if cut is not None:
+        due = {(t, c.partition): end for c in cut.cuts for t, end in ((EVENTS, c.end), (COMMANDS, c.source + 1))}
     for topic in ORDER:
         for partition in range(partitions_of(topic, log.partitions)):
-            await _write(
-                log, topic, partition, folder / "topics" / f"{topic}-{partition}.jsonl", manifest["topics"][f"{topic}-{partition}"]
-            )
+            begin = parts[f"{topic}-{partition}"]["begin"]
+            if cut is None:
+                await write(log, topic, partition, source, begin)
+            else:
+                await write(log, topic, partition, source, min(begin, due.get((topic, partition), begin)), cut.stays)
     _whole([], await audit.verify(log), "what was restored")
-    for topic in (EVENTS, COMMANDS):
-        for partition in range(log.partitions):
-            if (end := await log.end(topic, partition)) != (due := manifest["topics"][f"{topic}-{partition}"]["end"]):
-                raise BackupUnusable(f"{topic}[{partition}] ends at {end}, in the backup at {due}: did something else write to it?")
-
-
-async def _write(log: Log, topic: str, partition: int, path: Path, part: dict[str, int]) -> None:
-    """Offsets are what they were: what had been trimmed is filled and trimmed again."""
-    compacted = TOPICS[topic].compacted
-    if not compacted:
-        for first in range(0, part["begin"], PART):
-            count = min(PART, part["begin"] - first)
-            await log.append(topic, partition, Group([b""] * count, [b""] * count))
-    held: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]] = []
-    stamp = 0
-    with path.open() as file:
-        for line in file:
-            _, ms, key, headers, value = json.loads(line)
-            if held and (ms != stamp or len(held) >= PART):
-                await log.append(topic, partition, group(held, stamp))
-                held = []
-            raw = _bytes(value)
-            held.append((_bytes(key), None if compacted and not raw else raw, [(n, _bytes(v) or b"") for n, v in headers]))
-            stamp = ms
-    if held:
-        await log.append(topic, partition, group(held, stamp))
-    if not compacted and part["begin"]:
-        await log.trim(topic, partition, part["begin"])
+    for (topic, partition), expected in due.items():
+        if (end := await log.end(topic, partition)) != expected:
+            raise BackupUnusable(f"{topic}[{partition}] ends at {end}, in the backup at {expected}: did something else write to it?")
+    return cut

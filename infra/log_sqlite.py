@@ -6,9 +6,10 @@ A group is one row (packed by msgpack), so a group of 500 records costs one inse
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -438,3 +439,44 @@ def _records(data: bytes, first: int, stamp_us: int, start: int, stop: int, coun
         last = records[-1]
         records[-1] = LogRecord(last.offset, last.key, last.value, last.headers + chunk.last_headers, stamp_us)
     return records
+
+
+def cut_file(path: Path, ends: Mapping[int, tuple[int, int]], stays: Callable[[str, int, LogRecord], bool]) -> None:
+    """Takes the end of its streams off: of `events` and `commands` of each partition from the position in `ends` on, of all others what does not stay.
+
+    For a copy that nobody has open. Raises: LogError, sqlite3.Error.
+    """
+    with contextlib.closing(connect(path)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        for stream, topic, partition, begin, end in db.execute("SELECT stream, topic, partition, begin, end FROM streams").fetchall():
+            base = stream << OFFSET_BITS
+            if TOPICS[topic].compacted:
+                kept = db.execute("SELECT id, key FROM latest WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchall()
+                gone = [(row,) for row, key in kept if not stays(topic, partition, LogRecord(row & OFFSET_MASK, key, b"", (), 0))]
+                db.executemany("DELETE FROM latest WHERE id = ?", gone)
+                continue
+            place = {"events": 0, "commands": 1}.get(topic)
+            if place is not None:
+                cut = ends[partition][place]
+            else:  # nothing of what the log says names a position there
+                rows = db.execute("SELECT id, stamp_ms FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id", (base, base | OFFSET_MASK))
+                late = (row for row, ms in rows if not stays(topic, partition, LogRecord(row & OFFSET_MASK, None, b"", (), ms * 1000)))
+                cut = next(late, base | end) & OFFSET_MASK
+            _cut_chunks(db, base, cut)
+            db.execute("UPDATE streams SET begin = ?, end = ? WHERE stream = ?", (min(begin, cut), cut, stream))
+        db.execute("COMMIT")
+        db.execute("VACUUM")  # what is gone is not in the file either
+        db.execute("PRAGMA journal_mode=DELETE")
+
+
+def _cut_chunks(db: sqlite3.Connection, base: int, cut: int) -> None:
+    """One that holds the cut is written again with what stands before it."""
+    row = db.execute(
+        "SELECT id, count, stamp_ms, data FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC", (base, base | cut)
+    ).fetchone()
+    db.execute("DELETE FROM chunks WHERE id >= ? AND id <= ?", (base | cut, base | OFFSET_MASK))
+    if row is not None and (row[0] & OFFSET_MASK) + row[1] > cut:
+        left = cut - (row[0] & OFFSET_MASK)
+        kept = _records(row[3], row[0] & OFFSET_MASK, row[2] * 1000, 0, left, row[1])
+        data = msgspec.msgpack.encode(([r.key for r in kept], [r.value for r in kept], (), (), [r.headers for r in kept]))
+        db.execute("UPDATE chunks SET count = ?, data = ? WHERE id = ?", (left, data, row[0]))

@@ -186,6 +186,20 @@ class Settings(BaseSettings):
     blobs_max: int = Field(100_000, ge=1, description="Files of one tenant")
     blob_hours: float = Field(24, ge=0.01, le=24 * 366, description="A file that nothing refers to is deleted after so many hours")
 
+    retention_minutes: float = Field(
+        60,
+        ge=0.01,
+        le=60 * 24 * 31,
+        description="How often is looked for what has been kept for long enough by rules of retention, minutes",
+    )
+    retention_step: int = Field(200, ge=1, le=1_000, description="Instances, and keys, that one step of a rule looks at")
+    retention_grace_minutes: float = Field(
+        60,
+        ge=1,
+        le=60 * 24 * 366,
+        description="A key that seals nothing more that is needed is destroyed after so many minutes, during which nothing is sealed under it",
+    )
+
     trigger_folders: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Folders whose files, and those of folders below, triggers may read (docs/triggers.md)"
     )
@@ -202,6 +216,10 @@ class Settings(BaseSettings):
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
     ids_hours: float = Field(24, gt=0, le=24 * 366, description="How long an Idempotency-Key is remembered, in hours")
     hold: bool = Field(False, description="Start in hold: everything is suspended until `flowledger release`")
+    default_retry: dict[str, Any] = Field(
+        {},
+        description="Retry policy (JSON, words of `flowledger:retry`) of tasks of workers for which neither model nor task definition says anything; empty: 3 attempts",
+    )
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- the ledger's proof (docs/audit.md)
@@ -282,6 +300,15 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown role {', '.join(wrong)}; known are {', '.join(ROLES)}")
         if not value:
             raise ValueError(f"at least one role of {', '.join(ROLES)}")
+        return value
+
+    @field_validator("default_retry")
+    @classmethod
+    def _a_policy(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from flowledger.kernel.retries import normalise  # clients that only read settings don't load the kernel
+
+        if wrong := normalise(value)[1]:
+            raise ValueError("; ".join(wrong))
         return value
 
     @property

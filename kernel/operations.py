@@ -29,6 +29,7 @@ from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.ledger.recording import Recording
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
+from flowledger.kernel.tasks import privacy
 
 #: what changes nothing
 READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision, co.ListFindings, co.AskPeers, tr.ListTriggers, wh.ListWebhooks})
@@ -38,7 +39,7 @@ SERVICES = frozenset({
     tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook, al.ClaimAlerts, al.ReportAlert,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
-_TELLS = READS | {c.NoteRefusal, co.NoteReading, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
+_TELLS = READS | {c.NoteRefusal, co.NoteReading, co.NoteRetention, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is
@@ -47,6 +48,8 @@ PASSING = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED,
 DETAILS_BYTES_MAX = 4_096
 #: names, and characters of a name and of a text for people
 NAMES_MAX, TEXT_MAX, REASON_MAX = 200, 255, 2_000
+#: instances, and keys, that one certificate of retention names
+RETAINED_MAX = 1_000
 
 #: command -> what it is about, where its name doesn't say it
 _KINDS: dict[type[c.AnyCommand], str] = {
@@ -222,6 +225,22 @@ def note(d: Recording, e: c.NoteRefusal) -> None:
         operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=instance, details=e.details, code=_text(e.code),
         message=_text(e.message, REASON_MAX), skipped=e.skipped, **_from(d.request),
     ))  # fmt: skip
+
+
+def note_retention(d: Recording, e: co.NoteRetention) -> Rejected | None:
+    """Something is taken away since its time is over. A legal hold that came meanwhile goes before it."""
+    if not e.done and (why := privacy.holds_on(d.state, d.envelope.tenant, e.subjects)):
+        return Rejected(RejectionCode.INVALID_STATE, why)
+    d.for_request()
+    details = {
+        "before_us": e.before_us, "instances": [str(i) for i in e.instances[:RETAINED_MAX]],
+        "keys": e.keys[:RETAINED_MAX],
+    }  # fmt: skip
+    d.record(op.OperationAsked(
+        operation="apply_retention" if e.done else "ask_retention", kind="retention", subject=_text(e.rule), details=details, reason=_text(e.reason, REASON_MAX),
+        **_from(d.request),
+    ))  # fmt: skip
+    return None
 
 
 def note_reading(d: Recording, e: co.NoteReading) -> None:

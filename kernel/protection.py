@@ -51,11 +51,11 @@ class Erased(Exception):
 class Vault(Protocol):
     """Keys, and what they seal (`infra/protection`). `soft`: nothing may block; what would have to raises `Heavy`."""
 
-    def key_of(self, tenant: str, subject: str, soft: bool) -> str:
-        """Of a subject; made when it has none. Raises: KeysAway, Heavy."""
+    def key_of(self, tenant: str, subject: str, cls: str, soft: bool) -> str:
+        """Of a subject, for values of a class; made when it has none. Raises: KeysAway, Heavy."""
 
     def seal(self, tenant: str, key: str, cls: str, origin: int, name: str, value: Any, soft: bool) -> str:
-        """Raises: KeysAway, Erased, Heavy."""
+        """Under that key, or, where that is of another class, under the one of this class of the same subject. Raises: KeysAway, Erased, Heavy."""
 
     def open(self, tenant: str, text: str, soft: bool) -> Any:
         """The value. A text that only looks like a sealed one is itself. Raises: KeysAway, Erased, Heavy."""
@@ -96,7 +96,7 @@ def bytes_of(text: str) -> bytes:
 class TrialVault:
     """Of a process that is only tried, in memory: it looks as it would, and hides nothing. What a real one has sealed is as if erased."""
 
-    def key_of(self, tenant: str, subject: str, soft: bool) -> str:
+    def key_of(self, tenant: str, subject: str, cls: str, soft: bool) -> str:
         return "trial"
 
     def seal(self, tenant: str, key: str, cls: str, origin: int, name: str, value: Any, soft: bool) -> str:
@@ -177,7 +177,7 @@ def _seal(
             except Erased:
                 pass
         # an instance without an answer is its own subject; what is of no instance is the tenant's
-        key = vault.key_of(tenant, about or (f"instance:{origin}" if process or held is not None else ""), soft)
+        key = vault.key_of(tenant, about or (f"instance:{origin}" if process or held is not None else ""), cls, soft)
         return vault.seal(tenant, key, cls, origin, name, value, soft)
     except KeysAway as e:
         raise Failure("KEYS_AWAY", f"the keys of protected variables can't be had: {e}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowledger.kernel.findings import Finding
@@ -47,8 +47,8 @@ class Settings:
     """All have defaults that suit."""
 
     __slots__ = (
-        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
-        "stack_traces", "vault",
+        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "retry", "signing",
+        "spread", "stack_traces", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +67,10 @@ class Settings:
         look: Callable[[Any, str], list[Finding]] | None = None,
         stack_traces: bool = True,
         vault: Vault | None = None,
+        retry: Mapping[str, Any] | None = None,
     ) -> None:
+        #: of tasks of workers for which nobody says otherwise (`kernel/retries.py`)
+        self.retry = retry
         #: seals and opens protected variables; None: no model that protects any is taken, and no partition served that has any
         self.vault = vault
         #: those that workers send with a failure are kept

@@ -18,6 +18,10 @@ HISTORY = 100
 SLOW_FACTOR = 2.0
 TREE_DEPTH, TREE_MAX = 20, 1_000
 ENDED = ("completed", "failed", "cancelled", "terminated")
+#: of tasks that somebody still has to do something with
+OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
+#: elements that a status names at most
+STEPS_MAX = 1_000
 
 
 async def instance_status(r: Reader, tenant: str, key: int) -> Row | None:
@@ -41,9 +45,13 @@ async def instance_status(r: Reader, tenant: str, key: int) -> Row | None:
     active = await r.rows(
         "SELECT tenant_id, id, definition_key, name, type, status, assignee, worker, created_at, due_at FROM tasks "
         "WHERE tenant_id = %s AND workflow_instance_id = %s AND id < %s "
-        "AND status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'failed', 'timed_out') "
-        "ORDER BY created_at, id LIMIT 100",
-        (tenant, key, ACTIVITY),
+        "AND status = ANY(%s) ORDER BY created_at, id LIMIT 100",
+        (tenant, key, ACTIVITY, list(OPEN)),
+    )
+    steps = await r.rows(
+        "SELECT definition_key AS element, bool_or(status = ANY(%s)) AS open FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s AND id < %s "
+        "AND (status = ANY(%s) OR status IN ('completed', 'skipped')) GROUP BY 1 ORDER BY min(created_at), 1 LIMIT %s",
+        (list(OPEN), tenant, key, ACTIVITY, list(OPEN), STEPS_MAX),
     )
     usual = await _usual(r, tenant, i) if i["status"] not in ENDED else {}
     done = by_status.get("completed", 0) + by_status.get("skipped", 0)
@@ -68,6 +76,7 @@ async def instance_status(r: Reader, tenant: str, key: int) -> Row | None:
     return {
         "id": str(key), "status": i["status"], "paused": i["paused"], "incidents": i["incidents"], "progress": progress,
         "active_tasks": [plain(task) for task in active], "tasks": by_status, "completed": done, "failed": by_status.get("failed", 0),
+        "completed_steps": [x["element"] for x in steps if not x["open"]], "pending_steps": [x["element"] for x in steps if x["open"]],
         "started_at": iso(i["started_at"]) if i["started_at"] else None, "estimated_end": iso(end) if end else None, "bottlenecks": slow,
         "position": position,
     }  # fmt: skip
@@ -104,19 +113,32 @@ async def instance_metrics(r: Reader, tenant: str, key: int) -> Row | None:
         return None
     rows = await r.rows(
         "SELECT definition_key AS element, (id >= %s) AS activity, count(*)::int AS tasks, sum(attempts)::int AS attempts, "
-        "count(*) FILTER (WHERE status = 'failed')::int AS failed, "
-        "avg(extract(epoch FROM started_at - created_at) * 1000)::float8 AS wait_ms, "
+        "count(*) FILTER (WHERE status = 'failed')::int AS failed, count(*) FILTER (WHERE status = 'completed')::int AS completed, "
+        "sum(greatest(attempts - 1, 0))::int AS again, avg(extract(epoch FROM started_at - created_at) * 1000)::float8 AS wait_ms, "
         "avg(extract(epoch FROM completed_at - coalesce(started_at, created_at)) * 1000)::float8 AS work_ms "
         "FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY 1, 2 ORDER BY min(created_at), 1",
         (ACTIVITY, tenant, key),
     )
-    items = [{**row, "wait_ms": _ms(row["wait_ms"]), "work_ms": _ms(row["work_ms"])} for row in rows]
+    work = [row for row in rows if not row["activity"]]
+    sums = {
+        "steps_completed": sum(row["completed"] for row in work),
+        "steps_failed": sum(row["failed"] for row in work),
+        "retries": sum(row["again"] for row in work),
+    }
+    items = [
+        {
+            **{k: v for k, v in row.items() if k not in ("completed", "again")},
+            "wait_ms": _ms(row["wait_ms"]),
+            "work_ms": _ms(row["work_ms"]),
+        }
+        for row in rows
+    ]
     duration = found[0]["s"]
     return {
         "id": str(key), "status": found[0]["status"], "duration_ms": _ms(duration * 1000 if duration is not None else None),
         "wait_ms": _ms(sum(e["wait_ms"] or 0 for e in items if not e["activity"])),
         "work_ms": _ms(sum(e["work_ms"] or 0 for e in items if not e["activity"])),
-        "elements": items, "position": position,
+        **sums, "elements": items, "position": position,
     }  # fmt: skip
 
 

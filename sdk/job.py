@@ -135,7 +135,7 @@ class Job:
         deadline_us: end of the lease, microseconds UTC; heartbeats move it. For people: the worker goes by `until`.
     """
 
-    __slots__ = ("_flag", "_waiting", "_worker", "data", "deadline_us", "fence", "key", "task", "until")
+    __slots__ = ("_flag", "_waiting", "_worker", "calls", "data", "deadline_us", "fence", "key", "task", "until")
 
     def __init__(self, data: JobData, worker: Any) -> None:
         self.data = data
@@ -146,6 +146,8 @@ class Job:
         self._flag = False
         self._waiting: list[Any] | None = None
         self.task: Any = None
+        #: requests that `Client` and `SyncClient` sent for it
+        self.calls = 0
 
     @property
     def type(self) -> str:

@@ -7,7 +7,7 @@ come back as one of these where a type is named (`result=`).
 from __future__ import annotations
 
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +16,10 @@ import msgspec
 from flowledger.sdk.errors import NotCompleted, error_of
 from flowledger.sdk.frames import encode, exact
 from flowledger.sdk.handlers import converter, plain
+from flowledger.sdk.job import current
 from flowledger.sdk.resources import resource_of
 from flowledger.sdk.tracing import traceparent
+from flowledger.sdk.workflows import Workflows
 
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 #: answers after which the same request may be sent again
@@ -50,7 +52,7 @@ def ended(answer: dict[str, Any]) -> Any:
     return answer.get("variables") or {}
 
 
-class Surface(ABC):
+class Surface(Workflows):
     """Base of the clients.
 
     Args:
@@ -78,6 +80,7 @@ class Surface(ABC):
             if value:
                 self._headers[name] = value
         self._server, self._timeout_s = server.rstrip("/"), timeout_s
+        self._wrote = {}
 
     @abstractmethod
     def request(
@@ -96,6 +99,8 @@ class Surface(ABC):
         if any(part in ("", ".", "..") for part in path.partition("?")[0].split("/")[1:]):
             raise ValueError(f"expected ids and names that are not empty, found the path {path!r}")
         headers = {}
+        if (job := current.get()) is not None:
+            job.calls += 1
         if trace := traceparent():
             headers["traceparent"] = trace
         if method != "GET":

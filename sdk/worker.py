@@ -30,7 +30,7 @@ from functools import partial
 from typing import Any
 
 from flowledger.sdk import frames as f
-from flowledger.sdk import tracing
+from flowledger.sdk import measuring, tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
 from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, Result, Waits, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
@@ -75,6 +75,7 @@ class Worker:
             carried through either way.
         stack_traces: send where the code was when a handler failed by an exception of its own. It is text of your code and no values; what the server keeps
             is its own choice (`FLOWLEDGER_STACK_TRACES`).
+        measure_from_s: attempts that take so long or longer tell what they took of the machine (`sdk/measuring.py`); None: none does.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Worker:
         threads: int = 16,
         traces: bool = False,
         stack_traces: bool = True,
+        measure_from_s: float | None = measuring.FROM_S,
     ) -> None:
         self.stack_traces = stack_traces
+        self._meter = None if measure_from_s is None else measuring.Meter(measure_from_s)
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self.token, self.tenant = api_key or token, tenant
         self._server = server
@@ -304,6 +307,8 @@ class Worker:
 
     async def _work(self, handler: Handler, job: Job, m: Any) -> None:
         current.set(job)
+        meter = self._meter
+        before = None if meter is None else meter.begin()
         started = time.perf_counter()
         outcome: Any
         try:
@@ -331,7 +336,10 @@ class Worker:
             log.exception("worker %s: the handler of %s failed on job %d", self.name, job.type, job.key)
             trace = {"stack_trace": "".join(traceback.format_exception(e))[-TRACE_MAX:]} if self.stack_traces else None
             outcome = f.Fail(job.key, job.fence, f"{type(e).__name__}: {e}"[:MESSAGE_MAX], type(e).__name__, details=trace)
-        m.ran(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        m.ran(seconds)
+        if meter is not None and before is not None and outcome is not None and (figures := meter.end(before, job, m, seconds)) is not None:
+            outcome = self._measured(outcome, figures)
         m.active -= 1
         self._active[job.type] -= 1
         if self.running.get(job.key) is job:
@@ -340,6 +348,18 @@ class Worker:
             self._answer(outcome)
         elif self._draining:
             self._look_idle()
+
+    def _measured(self, outcome: f.Outcome, figures: dict[str, Any]) -> f.Outcome:
+        """The same with the figures of its attempt, where the way to the server has a place for them."""
+        if self._transport.variables_only:
+            return outcome
+        if isinstance(outcome, f.Complete):
+            return f.Done(outcome.key, outcome.fence, outcome.variables, "success", measuring.joined(None, figures))
+        if isinstance(outcome, f.Done):
+            outcome.result = measuring.joined(outcome.result, figures)
+        elif isinstance(outcome, f.Fail):
+            outcome.details = measuring.joined(outcome.details, figures)
+        return outcome
 
     async def _call(self, handler: Handler, job: Job) -> f.Complete | f.Done | f.Waits:
         args, kwargs = handler.arguments(job)

@@ -47,6 +47,7 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
+    "insight:write": "have predictions learned anew, and choose which model is used",
     "alerts:read": "see alerts, when they fired and when they would have",
     "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",
@@ -57,6 +58,8 @@ RIGHTS: dict[str, str] = {
     "subjects:read": "see which subjects were erased, and which legal holds there are",
     "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
     "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
+    "retention:read": "see for how long what has ended is kept, and what would go by now",
+    "retention:write": "say for how long what has ended is kept: whole instances, and protected values of a class",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }
@@ -82,8 +85,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         "writes and deploys models, and tries them",
         frozenset(
             (
-                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write", "keys:own",
-                "views:own",
+                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write",
+                "insight:write", "keys:own", "views:own",
             ),
         ),
     ),
@@ -95,7 +98,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "instances:start", "instances:control", "instances:delete", "instances:comment", "tasks:work", "tasks:manage", "jobs:retry",
                 "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
-                "triggers:control", "webhooks:control", "alerts:write", "letters:read", "letters:control", "operations:read", "directory:write",
+                "triggers:control", "webhooks:control", "alerts:write", "insight:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",
             ),
         ),
@@ -105,7 +108,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read",
-                "subjects:read", "keys:own", "views:own",
+                "subjects:read", "retention:read", "keys:own", "views:own",
             ),
         ),
     ),

@@ -96,6 +96,9 @@ class Progress(msgspec.Struct, kw_only=True):
     tasks: dict[str, int] = {}
     completed: int | None = None
     failed: int | None = None
+    #: elements whose work is done, and those where work is open (a failed one is: it may be tried again)
+    completed_steps: list[str] = []
+    pending_steps: list[str] = []
     started_at: str | None = None
     estimated_end: str | None = None
     bottlenecks: list[Json] = []
@@ -120,6 +123,10 @@ class InstanceMetrics(msgspec.Struct, kw_only=True):
     duration_ms: float | None = None
     wait_ms: float | None = None
     work_ms: float | None = None
+    #: tasks of people and workers: done, given up, and attempts beyond the first of each
+    steps_completed: int | None = None
+    steps_failed: int | None = None
+    retries: int | None = None
     elements: list[ElementTimes] = []
     position: str | None = None
 

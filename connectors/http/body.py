@@ -18,7 +18,7 @@ from flowledger.sdk.frames import exact
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 #: of an answer that is unpacked, so many bytes are held at once
 PIECE_BYTES = 256 * 1024
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 #: levels of nesting that a JSON answer may have: those of a variable, less what it is put into
 DEPTH_MAX = limits.DEPTH_MAX - 10
@@ -45,7 +45,7 @@ def parts_of(body: Any, content_type: str) -> dict[str, Any]:
         return {"files": [(k, _part(v)) for k, values in fields.items() for v in (values if isinstance(values, list) else [values])]}
     if isinstance(body, str):
         return {"content": body.encode(), "type": "" if content_type else "text/plain; charset=utf-8"}
-    return {"content": _encode(body), "type": "" if content_type else "application/json"}
+    return {"content": encode(body), "type": "" if content_type else "application/json"}
 
 
 def _field(value: Any) -> Any:
@@ -53,7 +53,7 @@ def _field(value: Any) -> Any:
         return [_field(v) for v in value]
     if isinstance(value, dict) and "content" in value:
         return value
-    return value if isinstance(value, str) else _encode(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _part(value: Any) -> tuple[str | None, bytes, str] | tuple[None, bytes]:
@@ -61,7 +61,7 @@ def _part(value: Any) -> tuple[str | None, bytes, str] | tuple[None, bytes]:
     if isinstance(value, dict):
         return (
             str(value.get("filename") or "file"),
-            _field(value["content"]).encode() if not isinstance(value["content"], dict) else _encode(value["content"]),
+            _field(value["content"]).encode() if not isinstance(value["content"], dict) else encode(value["content"]),
             str(value.get("contentType") or "application/octet-stream"),
         )
     return (None, value.encode())

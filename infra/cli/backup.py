@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from flowledger.infra.cli.ops import settings_of, with_log
-from flowledger.infra.cli.output import NO, as_json, busy, console, fail, say
+from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, fail, say
 
 
 def backup(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
@@ -31,15 +33,21 @@ def backup(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
         say(f"the signing key is not in it: keep {made['key']} in a place of its own")
 
 
-def restore(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
+def restore(folder: Path, until: str, config: Path | None, json: bool, **given: Any) -> None:
     from flowledger.infra import backup as b
+    from flowledger.infra.point_in_time import Cut, sentences
+    from flowledger.kernel.times import moment
 
     settings = settings_of(config, **given)
     try:
+        until_us = moment(until)[0] if until else None
+    except ValueError as e:
+        fail(f"--until: {e}", USAGE)
+    try:
         if settings.kafka:
-            made = asyncio.run(with_log(settings, False, lambda log: b.restore(folder, settings, log)))
+            made = asyncio.run(with_log(settings, False, lambda log: b.restore(folder, settings, log, until_us)))
         else:
-            made = asyncio.run(b.restore(folder, settings))
+            made = asyncio.run(b.restore(folder, settings, until_us=until_us))
     except (b.BackupUnusable, OSError) as e:
         fail(str(e), NO)
     if json:
@@ -48,6 +56,8 @@ def restore(folder: Path, config: Path | None, json: bool, **given: Any) -> None
     console().print(
         f"[green]✓[/] {made['partitions']} partitions are restored and verified; the first start folds the rows of PostgreSQL from them"
     )
+    for sentence in sentences(msgspec.convert(made.get("cuts", []), list[Cut])):
+        console().print(sentence, highlight=False)
     if made["key"]:
         say(
             "put the signing key back before the first start (it was "

@@ -286,6 +286,9 @@ def backup(
 @app.command(rich_help_panel=CARE)
 def restore(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `flowledger backup` made")],
+    until: Annotated[
+        str, typer.Option("--until", metavar="TIME", help="As it was then: ISO 8601 such as 2026-01-31T12:00:00Z (without a zone: UTC)")
+    ] = "",
     data: Data = None,
     kafka: Kafka = None,
     prefix: Prefix = None,
@@ -295,7 +298,7 @@ def restore(
     """Bring a backup back, into an empty folder or to topics that are not there yet, and verify it."""
     from flowledger.infra.cli.backup import restore
 
-    restore(folder, config, json, data=data, kafka=kafka, prefix=prefix)
+    restore(folder, until, config, json, data=data, kafka=kafka, prefix=prefix)
 
 
 @projections_app.command("status")
@@ -403,6 +406,7 @@ def _register() -> None:
         protection,
         repair,
         replays,
+        retention,
         rollouts,
         secrets,
         subjects,
@@ -432,6 +436,7 @@ def _register() -> None:
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
+    app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)

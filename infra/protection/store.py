@@ -20,7 +20,13 @@ _TABLES: tuple[LiteralString, ...] = (
     "CREATE TABLE IF NOT EXISTS flowledger_keys.data_keys ("
     " id text PRIMARY KEY, tenant text NOT NULL, subject text NOT NULL, wrapped_by text NOT NULL, wrapped bytea NOT NULL,"
     " made_us bigint NOT NULL, destroyed_us bigint NOT NULL DEFAULT 0)",
-    "CREATE UNIQUE INDEX IF NOT EXISTS data_keys_of ON flowledger_keys.data_keys (tenant, subject) WHERE destroyed_us = 0",
+    # a key is of one class, and one that is retired opens what it has sealed: what comes is sealed under the next one
+    "ALTER TABLE flowledger_keys.data_keys ADD COLUMN IF NOT EXISTS class text NOT NULL DEFAULT ''",
+    "ALTER TABLE flowledger_keys.data_keys ADD COLUMN IF NOT EXISTS retired_us bigint NOT NULL DEFAULT 0",
+    "CREATE UNIQUE INDEX IF NOT EXISTS data_keys_in_use ON flowledger_keys.data_keys (tenant, subject, class) WHERE destroyed_us = 0 AND retired_us = 0",
+    "DROP INDEX IF EXISTS flowledger_keys.data_keys_of",
+    "CREATE INDEX IF NOT EXISTS data_keys_of_subject ON flowledger_keys.data_keys (tenant, subject)",
+    "CREATE INDEX IF NOT EXISTS data_keys_of_tenant ON flowledger_keys.data_keys (tenant, id) WHERE destroyed_us = 0",
     "CREATE INDEX IF NOT EXISTS data_keys_by ON flowledger_keys.data_keys (wrapped_by) WHERE destroyed_us = 0",
 )
 _LOCK = 0x666C6B31
@@ -36,6 +42,23 @@ class Row(NamedTuple):
     wrapped_by: str
     wrapped: bytes
     destroyed_us: int
+    #: digest, and the class of what it seals (empty: any, of a key that was made before keys had one)
+    subject: str = ""
+    cls: str = ""
+
+
+class Kept(NamedTuple):
+    """A key that is there, for whoever asks how long it is to be."""
+
+    id: str
+    subject: str
+    cls: str
+    made_us: int
+    retired_us: int
+
+
+_ROW: LiteralString = "id, tenant, wrapped_by, wrapped, destroyed_us, subject, class"
+_IN_USE: LiteralString = "destroyed_us = 0 AND retired_us = 0"
 
 
 def digest_of(tenant: str, subject: str) -> str:
@@ -84,25 +107,53 @@ class PostgresKeys:
             self._connection = made
         return self._connection
 
-    def of_subject(self, tenant: str, subject: str) -> Row | None:
+    def of_subject(self, tenant: str, subject: str, cls: str) -> Row | None:
+        """By its digest: the key that seals now."""
         found = self._ask(
-            "SELECT id, tenant, wrapped_by, wrapped, destroyed_us FROM flowledger_keys.data_keys"
-            " WHERE tenant = %s AND subject = %s AND destroyed_us = 0",
-            (tenant, digest_of(tenant, subject)),
+            f"SELECT {_ROW} FROM flowledger_keys.data_keys WHERE tenant = %s AND subject = %s AND class = %s AND {_IN_USE}",  # noqa: S608
+            (tenant, subject, cls),
         )
         return Row(*found[0]) if found else None
 
     def get(self, id: str) -> Row | None:
-        found = self._ask("SELECT id, tenant, wrapped_by, wrapped, destroyed_us FROM flowledger_keys.data_keys WHERE id = %s", (id,))
+        found = self._ask(f"SELECT {_ROW} FROM flowledger_keys.data_keys WHERE id = %s", (id,))  # noqa: S608
         return Row(*found[0]) if found else None
 
-    def put(self, id: str, tenant: str, subject: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None:
+    def put(self, id: str, tenant: str, subject: str, cls: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None:
         """Of two that make the key of a subject at once the first one stays."""
         self._ask(
-            "INSERT INTO flowledger_keys.data_keys (id, tenant, subject, wrapped_by, wrapped, made_us) VALUES (%s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (tenant, subject) WHERE destroyed_us = 0 DO NOTHING",
-            (id, tenant, digest_of(tenant, subject), wrapped_by, wrapped, now_us),
+            "INSERT INTO flowledger_keys.data_keys (id, tenant, subject, class, wrapped_by, wrapped, made_us) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            (id, tenant, subject, cls, wrapped_by, wrapped, now_us),
         )
+
+    def of_tenant(self, tenant: str, after: str, many: int) -> list[Kept]:
+        """Keys that are there, in the order of their ids."""
+        found = self._ask(
+            "SELECT id, subject, class, made_us, retired_us FROM flowledger_keys.data_keys WHERE tenant = %s AND destroyed_us = 0 AND id > %s"
+            " ORDER BY id LIMIT %s",
+            (tenant, after, many),
+        )
+        return [Kept(*row) for row in found]
+
+    def subjects_of(self, ids: list[str]) -> dict[str, str]:
+        """Key -> the digest of its subject."""
+        return dict(self._ask("SELECT id, subject FROM flowledger_keys.data_keys WHERE id = ANY(%s)", (ids,)))
+
+    def retire(self, ids: list[str], now_us: int) -> None:
+        """They open what they have sealed; what comes is sealed under new ones."""
+        self._ask(f"UPDATE flowledger_keys.data_keys SET retired_us = %s WHERE id = ANY(%s) AND {_IN_USE}", (now_us, ids))  # noqa: S608
+
+    def destroy_keys(self, ids: list[str], now_us: int) -> list[str]:
+        """As `destroy`, of single ones that are retired."""
+        found = self._ask(
+            "UPDATE flowledger_keys.data_keys SET wrapped = '', wrapped_by = '', destroyed_us = %s"
+            " WHERE id = ANY(%s) AND destroyed_us = 0 AND retired_us > 0 RETURNING id",
+            (now_us, ids),
+        )
+        if found:
+            self._ask("VACUUM flowledger_keys.data_keys")
+        return sorted(str(id) for (id,) in found)
 
     def all_of(self, tenant: str, subject: str) -> list[tuple[str, int]]:
         """(id, when it was destroyed or 0) of every key that the subject has had."""
@@ -127,8 +178,7 @@ class PostgresKeys:
 
     def not_wrapped_by(self, newest: str, many: int) -> list[Row]:
         found = self._ask(
-            "SELECT id, tenant, wrapped_by, wrapped, destroyed_us FROM flowledger_keys.data_keys"
-            " WHERE destroyed_us = 0 AND wrapped_by <> %s ORDER BY id LIMIT %s",
+            f"SELECT {_ROW} FROM flowledger_keys.data_keys WHERE destroyed_us = 0 AND wrapped_by <> %s ORDER BY id LIMIT %s",  # noqa: S608
             (newest, many),
         )
         return [Row(*row) for row in found]

@@ -15,14 +15,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Heavy
-from flowledger.infra.protection.store import Away, Row
+from flowledger.infra.protection.store import Away, Row, digest_of
 from flowledger.infra.protection.wrapping import Wrapper
 from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
 
@@ -38,9 +38,9 @@ _NONCE, _KEY = 12, 32
 class Keys(Protocol):
     """As `store.PostgresKeys` has them. Each raises `Away`."""
 
-    def of_subject(self, tenant: str, subject: str) -> Row | None: ...
+    def of_subject(self, tenant: str, subject: str, cls: str) -> Row | None: ...
     def get(self, id: str) -> Row | None: ...
-    def put(self, id: str, tenant: str, subject: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None: ...
+    def put(self, id: str, tenant: str, subject: str, cls: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None: ...
     def destroy(self, tenant: str, subject: str, now_us: int) -> list[str]: ...
     def all_of(self, tenant: str, subject: str) -> list[tuple[str, int]]: ...
     def not_wrapped_by(self, newest: str, many: int) -> list[Row]: ...
@@ -51,52 +51,68 @@ class Keys(Protocol):
 Cipher = tuple[AESGCM, bytes]
 
 
+class Held(NamedTuple):
+    """A key in memory. `cipher` None: it was destroyed. `subject`: the digest."""
+
+    tenant: str
+    cipher: Cipher | None
+    until: float
+    subject: str = ""
+    cls: str = ""
+
+
 class Vault:
     """One for a process; threads may share it."""
 
     def __init__(self, keys: Keys, wrapper: Wrapper, clock: Callable[[], float] = time.monotonic) -> None:
         self.keys, self._wrapper, self._clock = keys, wrapper, clock
         self._lock = threading.Lock()
-        #: id -> (tenant, cipher or None when it was destroyed, until when)
-        self._held: OrderedDict[str, tuple[str, Cipher | None, float]] = OrderedDict()
-        self._subjects: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        #: (tenant, digest, class) -> (id of the key that seals now, until when)
+        self._subjects: OrderedDict[tuple[str, str, str], tuple[str, float]] = OrderedDict()
         self._opened: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
 
     # --- as the kernel asks (`kernel/protection.Vault`)
 
-    def key_of(self, tenant: str, subject: str, soft: bool) -> str:
-        known = self._subjects.get((tenant, subject))
+    def key_of(self, tenant: str, subject: str, cls: str, soft: bool) -> str:
+        return self._key_of(tenant, digest_of(tenant, subject), cls, soft)
+
+    def _key_of(self, tenant: str, digest: str, cls: str, soft: bool) -> str:
+        known = self._subjects.get((tenant, digest, cls))
         if known is not None and known[1] > self._clock():
             return known[0]
         if soft:
             raise Heavy("a key of protected variables")
         try:
-            row = self.keys.of_subject(tenant, subject)
+            row = self.keys.of_subject(tenant, digest, cls)
             if row is None:
                 id = secrets.token_urlsafe(9)
                 by, wrapped = self._wrapper.wrap(id, AESGCM.generate_key(bit_length=8 * _KEY))
-                self.keys.put(id, tenant, subject, by, wrapped, time.time_ns() // 1000)
-                row = self.keys.of_subject(tenant, subject)
+                self.keys.put(id, tenant, digest, cls, by, wrapped, time.time_ns() // 1000)
+                row = self.keys.of_subject(tenant, digest, cls)
         except (Away, ValueError, OSError) as e:
             raise KeysAway(str(e)) from None
         if row is None:
             raise KeysAway("the key was destroyed while it was made")
         self._hold(row)
-        _keep(self._subjects, (tenant, subject), (row.id, self._clock() + KEEP_S), SUBJECTS_MAX, self._lock)
+        _keep(self._subjects, (tenant, digest, cls), (row.id, self._clock() + KEEP_S), SUBJECTS_MAX, self._lock)
         return row.id
 
     def seal(self, tenant: str, key: str, cls: str, origin: int, name: str, value: Any, soft: bool = False) -> str:
-        cipher, for_nonces = self._cipher(tenant, key, soft)
+        held, cipher = self._cipher(tenant, key, soft)
+        if held.cls not in ("", cls):  # of the same subject, the one that is of this class
+            key = self._key_of(tenant, held.subject, cls, soft)
+            held, cipher = self._cipher(tenant, key, soft)
         text, bound = encode_json(value), _bound(tenant, Sealed(cls, key, origin, name))
-        nonce = hmac.digest(for_nonces, len(bound).to_bytes(4, "big") + bound + text, "sha256")[:_NONCE]
-        sealed_ = cipher.encrypt(nonce, text, bound)
+        nonce = hmac.digest(cipher[1], len(bound).to_bytes(4, "big") + bound + text, "sha256")[:_NONCE]
+        sealed_ = cipher[0].encrypt(nonce, text, bound)
         return sealed_text(Sealed(cls, key, origin, name), nonce + sealed_)
 
     def open(self, tenant: str, text: str, soft: bool) -> Any:
         about = sealed(text)
         if about is None:
             return text
-        cipher, _ = self._cipher(tenant, about.key, soft)
+        _, (cipher, _) = self._cipher(tenant, about.key, soft)
         known = self._opened.get(text)
         if known is not None and known[0] == tenant:
             return decode_json(known[1])
@@ -118,11 +134,30 @@ class Vault:
         except Away as e:
             raise KeysAway(str(e)) from None
         with self._lock:
-            self._subjects.pop((tenant, subject), None)
-            for id in gone:
-                self._held[id] = (tenant, None, float("inf"))
-            self._opened.clear()
+            digest = digest_of(tenant, subject)
+            for place in [p for p in self._subjects if p[:2] == (tenant, digest)]:
+                del self._subjects[place]
+        self._forget(tenant, gone)
         return gone
+
+    def destroy_keys(self, tenant: str, ids: list[str]) -> list[str]:
+        """Those of them that were there and retired. Raises: KeysAway."""
+        gone: list[str] = self.asked("destroy_keys", ids, time.time_ns() // 1000)
+        self._forget(tenant, gone)
+        return gone
+
+    def asked(self, what: str, *given: Any) -> Any:
+        """Of the store (`store.PostgresKeys`). Raises: KeysAway."""
+        try:
+            return getattr(self.keys, what)(*given)
+        except Away as e:
+            raise KeysAway(str(e)) from None
+
+    def _forget(self, tenant: str, gone: list[str]) -> None:
+        with self._lock:
+            for id in gone:
+                self._held[id] = Held(tenant, None, float("inf"))
+            self._opened.clear()
 
     def keys_of(self, tenant: str, subject: str) -> list[tuple[str, int]]:
         """(id, when it was destroyed in microseconds UTC, 0: it is there) of each key that the subject has had. Raises: KeysAway."""
@@ -144,23 +179,22 @@ class Vault:
             raise KeysAway(f"{e} ({done} were wrapped anew)") from None
         return done
 
-    def _cipher(self, tenant: str, key: str, soft: bool) -> Cipher:
+    def _cipher(self, tenant: str, key: str, soft: bool) -> tuple[Held, Cipher]:
         """Raises: KeysAway, Erased, Heavy."""
         held = self._held.get(key)
-        if held is None or held[2] <= self._clock():
+        if held is None or held.until <= self._clock():
             if soft:
                 raise Heavy("a key of protected variables")
             try:
                 row = self.keys.get(key)
             except Away as e:
                 raise KeysAway(str(e)) from None
-            held = self._hold(row) if row is not None else (tenant, None, self._clock() + KEEP_S)
-        of, cipher, _ = held
-        if cipher is None or of != tenant:
+            held = self._hold(row) if row is not None else Held(tenant, None, self._clock() + KEEP_S)
+        if held.cipher is None or held.tenant != tenant:
             raise Erased(key)
-        return cipher
+        return held, held.cipher
 
-    def _hold(self, row: Row) -> tuple[str, Cipher | None, float]:
+    def _hold(self, row: Row) -> Held:
         cipher: Cipher | None = None
         try:
             if not row.destroyed_us:
@@ -168,7 +202,7 @@ class Vault:
                 cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
         except (ValueError, OSError) as e:
             raise KeysAway(f"the key {row.id}: {e}") from None
-        held = (row.tenant, cipher, self._clock() + KEEP_S if cipher is not None else float("inf"))
+        held = Held(row.tenant, cipher, self._clock() + KEEP_S if cipher is not None else float("inf"), row.subject, row.cls)
         if cipher is None:
             with self._lock:
                 self._opened.clear()

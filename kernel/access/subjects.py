@@ -106,7 +106,7 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 
 
 #: registries whose records may be one tenant's
-TENANTED = frozenset({"directory", "task_definition", "capability", "profile", "saved_view", "erasure", "legal_hold"})
+TENANTED = frozenset({"directory", "task_definition", "capability", "profile", "saved_view", "erasure", "legal_hold", "retention"})
 
 
 def _held(p: Partition, e: c.PlaceHold) -> str:
@@ -181,6 +181,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.ListRecords: None,
     c.NoteRefusal: None,
     co.NoteReading: None,
+    co.NoteRetention: None,
     co.CreateBatch: None,
     co.ListFindings: None,
     co.AskPeers: None,

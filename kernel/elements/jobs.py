@@ -147,7 +147,7 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
         _normalise(d, node, details)
     headers = work.headers
     special = not listener and (
-        details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry
+        details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry or d.facts.retry
     )
     if special:
         try:
@@ -161,6 +161,15 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
                 priority = definition["priority"]
             if definition.get("headers"):
                 headers = {**definition["headers"], **(headers or {})}
+        if (
+            (policy := d.facts.retry)
+            and job_type
+            and work.retries is None
+            and not definition.get("retries")
+            and "retry" not in (details or {})
+        ):
+            details = {**(details or {}), "retry": dict(policy)}
+            retries = normalise(details["retry"])[0].max_attempts or retries
         if wrong := rules.check_input(d.state, i.tenant, definition, details, d.variables(i, token.key), d.facts):
             raise rules.input_failure(wrong, node.id)
     key = d.key()

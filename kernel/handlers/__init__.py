@@ -109,6 +109,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.SetBreaker: permits.set_breaker,
     c.NoteRefusal: operations.note,
     co.NoteReading: operations.note_reading,
+    co.NoteRetention: operations.note_retention,
     c.PlaceHold: holds.place,
     c.ReleaseHold: holds.release,
     c.SetHold: holds.told,

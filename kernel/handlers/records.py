@@ -18,7 +18,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected ControlTenant for a tenant")
     if not e.relayed and (wrong := registry.problems(e.registry, e.name, e.value)):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
-    if why := privacy.held(d.state, e.registry, e.name, e.value):
+    if why := privacy.held(d.state, e.registry, e.name, e.value) or privacy.too_many(d.state, e.registry, e.name, e.value):
         return Rejected(RejectionCode.INVALID_STATE, why)
     d.answer = {"registry": e.registry, "name": e.name}
     rows = [(e.name, e.value)] if e.relayed else registry.stored_as(d.state, e.registry, e.name, e.value, d.facts.now_us)
@@ -33,7 +33,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 
 
 #: registries that no decision looks at: they are told to nobody else
-HERE = frozenset({"identity", saved_views.REGISTRY, privacy.ERASURES, privacy.HOLDS})
+HERE = frozenset({"identity", saved_views.REGISTRY, privacy.ERASURES, privacy.HOLDS, privacy.RETENTION})
 #: registries that may be read from outside
 READABLE = frozenset(
     {
@@ -45,6 +45,7 @@ READABLE = frozenset(
         saved_views.REGISTRY,
         privacy.ERASURES,
         privacy.HOLDS,
+        privacy.RETENTION,
         tenants.REGISTRY,
         "breaker",
         "history",

@@ -56,6 +56,6 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     # about no instance
     c.Deploy: RUN, c.DefineElsewhere: RUN, c.ChangeDefinition: RUN, c.InstancesCounted: RUN, c.EvaluateDecision: RUN, c.StoreRecord: RUN,
     c.ListRecords: RUN, c.Confirm: RUN, c.SendRejected: RUN, c.ReplayDeadLetter: RUN, c.DiscardDeadLetter: RUN, c.DecideDeadLetter: RUN,
-    co.NoteReading: RUN,
+    co.NoteReading: RUN, co.NoteRetention: RUN,
     co.NoteRefusal: RUN, c.DeadLetterRefused: RUN, c.AskPermits: RUN, c.GivePermits: RUN, c.ReturnPermits: RUN, c.ReportOutcomes: RUN, c.SetBreaker: RUN,
 }  # fmt: skip

@@ -49,6 +49,7 @@ class Facts:
         validate: what is wrong with a value by a JSON Schema, as texts.
         javascript: runs scripts in JavaScript; None: a script task in it is an incident.
         stack_traces: those of failures are kept.
+        retry: the retry policy of tasks of workers for which neither the model nor a task definition says anything; None: three attempts at once.
         vault: seals and opens protected variables; None: there are no keys, and no model that protects any is taken.
     """
 
@@ -63,6 +64,7 @@ class Facts:
         "now_us",
         "processes",
         "read",
+        "retry",
         "rng_salt",
         "spread",
         "stack_traces",
@@ -90,7 +92,9 @@ class Facts:
         triggers: Mapping[int, Any] | None = None,
         stack_traces: bool = True,
         vault: Vault | None = None,
+        retry: Mapping[str, Any] | None = None,
     ) -> None:
+        self.retry = retry
         self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
         self.now_us, self.vault = now_us, vault
         #: None: nobody watches

@@ -13,7 +13,9 @@ from flowledger.kernel.state import Partition, Task
 from flowledger.kernel.undo import drop, drop_sorted, insort, nest, put
 
 #: registries that decisions read, and one that is often listed
-REGISTRIES = frozenset({"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold"})
+REGISTRIES = frozenset(
+    {"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold", "retention"}
+)
 #: of registry `directory`: the records that are a tenant's own
 OWNED = "directory/"
 #: weight of the newest completion in the mean, in parts of 8

@@ -201,6 +201,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     saved_views.REGISTRY: saved_views.problems,
     privacy.ERASURES: privacy.erasure_problems,
     privacy.HOLDS: privacy.hold_problems,
+    privacy.RETENTION: privacy.rule_problems,
 }  # fmt: skip
 
 

@@ -24,3 +24,5 @@ CREATE INDEX variables_by_number ON variables (tenant_id, name, (date_bin('12 ho
     INCLUDE (instance_created_at, workflow_instance_id) WHERE scope = 'workflow' AND number IS NOT NULL;
 CREATE INDEX variables_by_text ON variables (tenant_id, name, (date_bin('12 hours', instance_created_at, '2000-01-01 00:00:00+00')), search)
     INCLUDE (instance_created_at, workflow_instance_id) WHERE scope = 'workflow' AND type = 'string';
+-- What is sealed, by its key (`projections/retention.py`).
+CREATE INDEX variables_sealed ON variables (tenant_id, (split_part(value #>> '{}', '.', 3)), workflow_instance_id) WHERE search LIKE 'flk1.%';

@@ -1,4 +1,4 @@
-"""Figures of workers: table `execution_metrics`, from `metrics` of a task's result and of its progress."""
+"""Figures of workers: table `execution_metrics`, from `metrics` of a task's result, of its failures and of its progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowledger.events import task as ta
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 
-VERSION = 2
+VERSION = 3
 TABLE = Table(
     "execution_metrics",
     {
@@ -23,11 +23,12 @@ TABLE = Table(
 VALUE_LIMIT = 10**9
 
 
-def _metrics(f: Fold, metrics: Any) -> None:
+def _metrics(f: Fold, metrics: Any, worker: str = "") -> None:
     task = f.task
     if task is None or not isinstance(metrics, dict):
         return
-    labels = {"element": task.element, **({"worker": task.worker} if task.worker else {})}
+    worker = worker or task.worker
+    labels = {"element": task.element, **({"worker": worker} if worker else {})}
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
             continue
@@ -46,12 +47,12 @@ def completed(f: Fold, e: ta.TaskCompleted) -> None:
         _metrics(f, e.result.get("metrics"))
 
 
-def progress(f: Fold, e: ta.TaskProgress) -> None:
+def told(f: Fold, e: ta.TaskProgress | ta.TaskFailed) -> None:
     if isinstance(e.details, dict):
-        _metrics(f, e.details.get("metrics"))
+        _metrics(f, e.details.get("metrics"), e.worker if isinstance(e, ta.TaskFailed) else "")
 
 
 VIEW = View(
-    "metrics", VERSION, "090_metrics.sql", (TABLE,), {ta.TaskCompleted: completed, ta.TaskProgress: progress},
+    "metrics", VERSION, "090_metrics.sql", (TABLE,), {ta.TaskCompleted: completed, ta.TaskProgress: told, ta.TaskFailed: told},
     removed=("DELETE FROM execution_metrics t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
 )  # fmt: skip

@@ -28,7 +28,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 6
+VERSION = 7
 TABLE = Table(
     "tasks",
     {
@@ -274,8 +274,12 @@ def failed(f: Fold, e: ta.TaskFailed) -> None:
     task = f.task
     if task is None:
         return
-    errors = {"code": e.code, "message": e.message, **({"details": e.details} if e.details is not None else {})}
-    _over(f, task, "failed", _result(f, task, "failure", e.variables, errors=errors))
+    details, more = e.details, {}
+    if isinstance(details, dict) and "metrics" in details:  # figures of the attempt stand where those of one that succeeded do
+        more = {"metrics": details["metrics"]}
+        details = {k: v for k, v in details.items() if k != "metrics"} or None
+    errors = {"code": e.code, "message": e.message, **({"details": details} if details is not None else {})}
+    _over(f, task, "failed", _result(f, task, "failure", e.variables, errors=errors, **more))
     task.worker = ""
     columns = {
         "status": "failed" if e.retries <= 0 else task.status, "retries": int4(e.retries), "worker": None, "lease_until": None,

@@ -51,6 +51,8 @@ def code_of(response: Any) -> tuple[str, str]:
 
 
 class PollTransport:
+    variables_only = False
+
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/") + "/v1"
         self._polls: list[asyncio.Task[Any]] = []

@@ -39,6 +39,9 @@ class Link(Protocol):
 
 
 class Transport(Protocol):
+    #: its protocol has no place for what a result or a failure tells beside variables
+    variables_only: bool
+
     async def run(self, link: Link) -> None:
         """Connect and work until cancelled, or until the connection ends (raises ConnectionError; the worker comes again)."""
 

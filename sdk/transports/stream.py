@@ -18,6 +18,8 @@ BATCH_MAX = 1024
 
 
 class StreamTransport:
+    variables_only = False
+
     def __init__(self, url: str) -> None:
         base = "ws" + url.removeprefix("http").rstrip("/")
         self.url = base if base.endswith("/stream") else f"{base}/v1/jobs/stream"

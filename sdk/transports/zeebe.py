@@ -40,6 +40,8 @@ _decode = msgspec.json.Decoder(dict[str, Any], float_hook=f.exact).decode
 
 
 class ZeebeTransport:
+    variables_only = True
+
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.host, self.port, self.tls = parts.hostname or "127.0.0.1", parts.port or 26500, parts.scheme == "zeebes"

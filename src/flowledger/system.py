@@ -394,8 +394,10 @@ class System:
         from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
+        from flowledger.api.learning import Learning
         from flowledger.api.preparing import Preparing
         from flowledger.api.reads import SqlReads
+        from flowledger.api.retaining import Retaining
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
@@ -403,6 +405,7 @@ class System:
         from flowledger.infra.blobs import blobs_of
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
+        from flowledger.infra.learned import Learned
         from flowledger.infra.secrets import secrets_of
         from flowledger.plugins import api as plugin_list
         from flowledger.projections.reader import Reader
@@ -425,6 +428,9 @@ class System:
         await self.services.drafts.open()
         self._stack.push_async_callback(self.services.drafts.close)
         self.services.findings_of = check.findings
+        retaining = self.services.retaining = Retaining(self.services, dsn)
+        keeping = asyncio.create_task(retaining.run(), name="retention")
+        self._stack.callback(keeping.cancel)
         late = self.telemetry.metrics.findings.labels(LAG)
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")
@@ -436,6 +442,12 @@ class System:
             await asyncio.wait({alerting}, timeout=STOP_S)
 
         self._stack.push_async_callback(stop_alerting)
+        learned = Learned(dsn, now_us=lambda: time.time_ns() // 1000)
+        await learned.open()
+        self._stack.push_async_callback(learned.close)
+        learning = self.services.learning = Learning(self.services.reads, learned, lag.behind_s)
+        studying = asyncio.create_task(learning.run(), name="learning")
+        self._stack.callback(studying.cancel)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

@@ -79,6 +79,7 @@ OWN = {
     co.CreateBatch,
     c.NoteRefusal,
     co.NoteReading,
+    co.NoteRetention,
     co.ListFindings,
     co.AskPeers,
     co.ControlTenant,  # the operator's (test_tenants.py)

@@ -77,12 +77,13 @@ class World:
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
+        self.b("PUT", f"/v1/retention/{MARK.lower()}", {"after": "P99Y", "reason": MARK, "definition": MARK})
         assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
-            "profiles": MARK, "alerts": MARK, "subjects": MARK, "legal-holds": MARK,
+            "profiles": MARK, "alerts": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -137,6 +138,8 @@ def world(door):
 def bodies(w: World) -> dict[str, dict]:
     """Bodies that the owner of the things could send."""
     return {
+        "learn_predictions": {"process": f"{MARK}-work"},
+        "use_prediction": {"process": f"{MARK}-work", "model": 1},
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
         "place_hold": {"scope": "instance", "key": w.instance, "reason": "x"},
@@ -159,6 +162,7 @@ def bodies(w: World) -> dict[str, dict]:
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
         **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
+        **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
@@ -183,13 +187,15 @@ OWN = frozenset(
         "export_subject",
         "put_legal_hold",
         "remove_legal_hold",
+        "put_retention",
+        "preview_retention",
     }
 )
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
     "list_workers", "workload", "list_entries", "get_connector", "get_template", "list_uses",
-    "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch",
+    "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch", "apply_retention",
 })  # fmt: skip
 #: of one process, here another tenant's
 REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export"})

@@ -51,6 +51,19 @@ def test_a_wrong_setting_says_what_was_expected_and_found(environment: dict[str,
     assert all(part in str(e.value) for part in said), str(e.value)
 
 
+@pytest.mark.req("WOS-CFG-002")
+def test_a_default_retry_policy_is_read_and_checked():
+    told = {"FLOWLEDGER_DEFAULT_RETRY": '{"attempts": 5, "backoff": "exponential", "delay": "PT1S"}'}
+    assert load(environment=told).default_retry == {"attempts": 5, "backoff": "exponential", "delay": "PT1S"}
+    for bad, said in (
+        ('{"attempts": -1}', "a whole number of 1 or more"),
+        ('{"atempts": 3}', "'atempts' is no setting of a retry policy"),
+        ("3", "dict"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            load(environment={"FLOWLEDGER_DEFAULT_RETRY": bad})
+
+
 def test_nothing_but_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FLOWLEDGER_PORT", "99")
     assert load(None, {}).port == 8080 and load().port == 99

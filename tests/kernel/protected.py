@@ -12,45 +12,41 @@ from flowledger.infra.protection.vault import Vault
 
 class MemoryKeys:
     def __init__(self) -> None:
-        self.rows: dict[str, tuple[str, Row]] = {}
+        self.rows: dict[str, Row] = {}
         self.away = False
 
     def _look(self) -> None:
         if self.away:
             raise Away("no connection")
 
-    def of_subject(self, tenant: str, subject: str) -> Row | None:
+    def of_subject(self, tenant: str, subject: str, cls: str) -> Row | None:
         self._look()
-        wanted = digest_of(tenant, subject)
-        return next((row for of, row in self.rows.values() if of == wanted and not row.destroyed_us), None)
+        return next((row for row in self.rows.values() if (row.subject, row.cls) == (subject, cls) and not row.destroyed_us), None)
 
     def get(self, id: str) -> Row | None:
         self._look()
-        return self.rows[id][1] if id in self.rows else None
+        return self.rows.get(id)
 
-    def put(self, id: str, tenant: str, subject: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None:
-        if self.of_subject(tenant, subject) is None:
-            self.rows[id] = digest_of(tenant, subject), Row(id, tenant, wrapped_by, wrapped, 0)
+    def put(self, id: str, tenant: str, subject: str, cls: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None:
+        if self.of_subject(tenant, subject, cls) is None:
+            self.rows[id] = Row(id, tenant, wrapped_by, wrapped, 0, subject, cls)
 
     def destroy(self, tenant: str, subject: str, now_us: int) -> list[str]:
         self._look()
-        wanted = digest_of(tenant, subject)
-        gone = [id for id, (of, row) in self.rows.items() if of == wanted and not row.destroyed_us]
+        gone = [id for id, row in self.rows.items() if row.subject == digest_of(tenant, subject) and not row.destroyed_us]
         for id in gone:
-            self.rows[id] = wanted, Row(id, tenant, "", b"", now_us)
+            self.rows[id] = self.rows[id]._replace(wrapped_by="", wrapped=b"", destroyed_us=now_us)
         return gone
 
     def all_of(self, tenant: str, subject: str) -> list[tuple[str, int]]:
-        self._look()
-        return [(id, row.destroyed_us) for id, (of, row) in self.rows.items() if of == digest_of(tenant, subject)]
+        return [(id, row.destroyed_us) for id, row in self.rows.items() if row.subject == digest_of(tenant, subject)]
 
     def not_wrapped_by(self, newest: str, many: int) -> list[Row]:
-        return [row for _, row in self.rows.values() if not row.destroyed_us and row.wrapped_by != newest][:many]
+        return [row for row in self.rows.values() if not row.destroyed_us and row.wrapped_by != newest][:many]
 
     def wrapped_anew(self, id: str, before: str, wrapped_by: str, wrapped: bytes) -> None:
-        of, row = self.rows[id]
-        if row.wrapped_by == before:
-            self.rows[id] = of, row._replace(wrapped_by=wrapped_by, wrapped=wrapped)
+        if self.rows[id].wrapped_by == before:
+            self.rows[id] = self.rows[id]._replace(wrapped_by=wrapped_by, wrapped=wrapped)
 
 
 class PlainWrapper:

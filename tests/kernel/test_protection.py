@@ -276,7 +276,7 @@ def test_tenants_that_protect_nothing_are_left_alone():
 def test_wrapping_is_changed_while_all_goes_on():
     keys, wrapper = MemoryKeys(), PlainWrapper()
     vault = Vault(keys, wrapper)
-    text = vault.seal("", vault.key_of("", "c1", False), "personal", 7, "x", MARK)
+    text = vault.seal("", vault.key_of("", "c1", "personal", False), "personal", 7, "x", MARK)
     wrapper.newest = "k2"
     assert vault.rotate() == 1 and vault.rotate() == 0
     assert Vault(keys, wrapper).open("", text, False) == MARK

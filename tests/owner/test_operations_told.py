@@ -39,7 +39,7 @@ async def told(engine: Engine, *kinds: type) -> list[Any]:
 
 
 def test_every_command_of_callers_is_an_operation_or_is_known_not_to_be():
-    aside = {c.NoteRefusal, co.NoteReading, co.AddBatchItems, co.PrepareBatchItems}
+    aside = {c.NoteRefusal, co.NoteReading, co.NoteRetention, co.AddBatchItems, co.PrepareBatchItems}
     assert OPERATIONS | SERVICES | READS | aside == set(SUBJECTS) and not OPERATIONS & (SERVICES | READS | aside)
     assert {c.CancelInstance, c.ControlInstance, c.SetVariables, c.MoveTask, c.Deploy, c.StoreRecord, c.ResolveIncident} <= OPERATIONS
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -94,13 +95,14 @@ class Shell:
         assert self.http.post("/v1/deployments", json={"resources": [{"name": "m.bpmn", "content": MODEL}]}).status_code == 201
 
 
-@pytest.mark.req("D-HA-001")
+@pytest.mark.req("D-HA-001", "APG-HA-005")
 def test_backup_restore_and_upgrade_of_one_server(tmp_path):
     shell = Shell(tmp_path)
     shell.start("--data data")
     try:
         shell.deploy()
         shell.begin(3)
+        shell.env["MOMENT"] = datetime.now(UTC).isoformat()
         shell.work(1)
         shell.page("backup: ")
         shell.begin(1)  # later than the copy
@@ -114,6 +116,13 @@ def test_backup_restore_and_upgrade_of_one_server(tmp_path):
     try:
         shell.statuses(1, 2)
         shell.work(2)
+        shell.statuses(3, 0)
+    finally:
+        shell.stop()
+    shell.page("restore to a moment")
+    try:
+        shell.statuses(0, 3)
+        shell.work(3)
         shell.statuses(3, 0)
     finally:
         shell.stop()

@@ -1,7 +1,7 @@
 """Back-off series, the words of the four seeds, and what follows the last attempt."""
 
 import pytest
-from workbench import SECOND, Bench, bpmn, one, service
+from workbench import SECOND, Bench, bpmn, one, service, user
 
 from flowledger.events import commands as c
 from flowledger.events import task as ta
@@ -212,3 +212,35 @@ def test_plain_zeebe_jobs_are_as_ever():
     assert b.lease() == []
     b.until(2 * SECOND)
     assert b.lease()[0]["retries"] == 7
+
+
+@pytest.mark.req("WOS-CFG-002")
+@pytest.mark.parametrize(
+    ("ext", "stored", "left", "after_s"),
+    [
+        ("", None, 4, 7),  # nobody says anything: the setting
+        ('<flowledger:retry maxAttempts="2" initialMs="1000"/>', None, 1, 1),  # the model does
+        ("", {"retry": {"max_attempts": 3, "initial_ms": 2000}}, 2, 2),  # the definition of the job type does
+        ("", {"retries": 9}, 8, 0),  # it says how often, and so all of it
+    ],
+)
+def test_the_setting_is_for_those_of_whom_nobody_says_how_they_are_tried_again(ext, stored, left, after_s):
+    b = Bench(one(service(ext)), retry={"max_attempts": 5, "delay": "PT7S"})
+    if stored:
+        b.store("task_definition", "work", **stored)
+    b.start()
+    (job,) = b.lease()
+    answer = b.do(c.FailTask(task=job["key"], code="X"))
+    assert answer["retries"] == left
+    assert (answer.get("retry_at_us") or b.now_us) - b.now_us == after_s * SECOND
+    b.retry = {"max_attempts": 1}
+    b.until(10 * SECOND)
+    b.do(c.FailTask(task=b.lease()[0]["key"], code="X"))
+    assert b.task().retries == left - 1, "what a task began with stays"
+
+
+@pytest.mark.parametrize("model", [one(service().replace('type="work"', 'type="work" retries="7"')), one(user())])
+def test_attempts_of_a_model_and_the_work_of_people_are_not_touched_by_the_setting(model):
+    b = Bench(model, retry={"max_attempts": 5})
+    b.start()
+    assert "retry" not in (b.task().details or {}) and b.task().retries == (7 if 'retries="7"' in model else 3)

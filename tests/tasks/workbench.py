@@ -51,7 +51,8 @@ def user(ext: str = "") -> str:
 
 
 class Bench:
-    def __init__(self, *models: str, check: bool = True) -> None:
+    def __init__(self, *models: str, check: bool = True, retry: dict[str, Any] | None = None) -> None:
+        self.retry = retry
         self.library = Library(lambda hash: None)
         self.p, self.folded, self.check = Partition(0, 1), Partition(0, 1), check
         self.now_us = START_US
@@ -67,6 +68,7 @@ class Bench:
             self.library.read,
             forms=self.library.forms(self.p),
             triggers=self.library.triggers(self.p),
+            retry=self.retry,
         )
 
     def ask(

@@ -13,7 +13,8 @@ import Modeler from "dmn-js/lib/Modeler";
 import { useEffect, useRef, useState } from "react";
 import { readable } from "~/dmn/readable";
 import { type View, Views } from "~/dmn/Views";
-import { useText } from "~/i18n";
+import { speaking } from "~/dmn/words";
+import { useLanguage, useText } from "~/i18n";
 import type { Person } from "~/api/presence";
 import type { EditorProps } from "./editor";
 import { framesIn } from "./frames";
@@ -36,10 +37,12 @@ export default function DecisionEditor({ text, label, shared, adopt, onChange, o
   const first = useRef(text);
   const adopts = useRef(adopt);
   const nobody = useRef(t("shell.nobody"));
+  const { language } = useLanguage();
+  const spoken = useRef(language);
   useEffect(() => {
     styleElementsGetTheNonce();
     const on = box.current!;
-    const m = new (Modeler as any)({ container: on });
+    const m = new (Modeler as any)({ container: on, ...speaking(spoken.current) });
     modeler.current = m;
     let over = false;
     let bound: Bound | undefined;

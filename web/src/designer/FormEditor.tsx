@@ -4,13 +4,18 @@ import "@bpmn-io/properties-panel/dist/assets/properties-panel.css";
 import "./designer.css";
 import { FormEditor as Form } from "@bpmn-io/form-js-editor";
 import { useEffect, useRef } from "react";
-import { useText } from "~/i18n";
+import { useLanguage, useText } from "~/i18n";
 import type { EditorProps } from "./editor";
 import { framesIn } from "./frames";
+import { FORM, PATTERNS } from "./german/form";
+import { PANEL } from "./german/panel";
 import { styleElementsGetTheNonce } from "./nonce";
+import { spoken, type Words } from "./spoken";
 import { bind, type Bound, undoes } from "./together/bind";
 import { formOf } from "./together/form";
 import { typingIn } from "./together/typing";
+
+const WORDS: Record<string, Words> = { de: { texts: { ...PANEL, ...FORM }, patterns: PATTERNS } };
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /** The form-js editor: palette, form, properties. */
@@ -22,6 +27,11 @@ export default function FormEditor({ text, label, shared, adopt, properties, onC
   const first = useRef(text);
   const adopts = useRef(adopt);
   const nobody = useRef(t("shell.nobody"));
+  const { language } = useLanguage();
+  useEffect(() => {
+    const ends = [box.current, properties].filter((root) => !!root).map((root) => spoken(root, WORDS[language]));
+    return () => ends.forEach((end) => end());
+  }, [properties, language]);
   useEffect(() => {
     if (!properties) return;
     styleElementsGetTheNonce();

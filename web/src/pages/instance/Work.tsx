@@ -22,6 +22,22 @@ interface Attempt {
   errors: unknown;
   logs: unknown;
   artifacts: unknown;
+  metrics: Record<string, unknown> | null;
+}
+
+/** What workers tell of an attempt by themselves (sdk/measuring.py). */
+const FIGURES = ["cpu_percent", "memory_mb", "disk_kb", "network_kb", "api_calls"];
+
+function Took({ metrics }: { metrics: Record<string, unknown> }) {
+  const t = useText();
+  const told = FIGURES.filter((name) => typeof metrics[name] === "number").map((name) => t(`work.figure.${name}`, { n: Number(metrics[name]).toLocaleString() }));
+  const where = Object.values((metrics.environment ?? {}) as Record<string, string>).map(String);
+  if (told.length + where.length === 0) return null;
+  return (
+    <Text size="xs" c="dimmed">
+      {[...told, ...where].join(" · ")}
+    </Text>
+  );
 }
 
 const PEOPLE = new Set(["user_task", "human_task", "manual_task"]);
@@ -105,6 +121,7 @@ function Attempts({ task }: { task: string }) {
             <Text size="sm" component="div">
               {n + 1}. <Status of={a.status} /> {a.worker} · <When at={a.ended_at ?? a.started_at} exact /> {a.duration_ms !== null && `· ${duration(a.duration_ms)}`}
             </Text>
+            {!!a.metrics && <Took metrics={a.metrics} />}
             {!!a.errors && <Code block>{text(a.errors)}</Code>}
             {!!a.logs && <Code block>{text(a.logs)}</Code>}
             {!!a.artifacts && <Json value={a.artifacts} height={140} />}

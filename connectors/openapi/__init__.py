@@ -1,0 +1,1 @@
+"""OpenAPI: one operation of a document, over the HTTP connector's machinery."""
