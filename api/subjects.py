@@ -174,11 +174,11 @@ async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Re
     if before and before["status"] == ERASED and all(at for _, at in keys):
         return reply(_certificate(digest, before))
     record = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us(), "status": ASKED, "keys": []}
-    await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
+    await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
     await _asked(vault.destroy, tenant, name)
     gone = [id for id, at in await _asked(vault.keys_of, tenant, name) if at][-KEYS_MAX:]
     record |= {"at_us": _now_us(), "status": ERASED, "keys": gone}
-    done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
     return reply(_certificate(digest, record, done.get("position")))
 
 
@@ -237,7 +237,7 @@ async def put_legal_hold(request: ApiRequest, name: RefPath, data: WhyBody) -> R
     s = services_of(request)
     _, digest, kept = _named(request, name)
     value = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us()}
-    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=value), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=value), request, partition=0, keyed=False)
     return reply(_hold(digest, value, done.get("position")))
 
 
