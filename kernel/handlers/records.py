@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import tenants
+from flowledger.kernel import kpis, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.tasks import index, privacy, registry, saved_views
@@ -45,6 +45,7 @@ READABLE = frozenset(
         saved_views.REGISTRY,
         privacy.ERASURES,
         privacy.HOLDS,
+        kpis.REGISTRY,
         privacy.RETENTION,
         tenants.REGISTRY,
         "breaker",

@@ -14,7 +14,7 @@ from flowledger.kernel.undo import drop, drop_sorted, insort, nest, put
 
 #: registries that decisions read, and one that is often listed
 REGISTRIES = frozenset(
-    {"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold", "retention"}
+    {"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold", "kpi", "retention"}
 )
 #: of registry `directory`: the records that are a tenant's own
 OWNED = "directory/"
