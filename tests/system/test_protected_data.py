@@ -264,8 +264,7 @@ async def test_no_topic_of_kafka_has_it(place, kafka_bootstrap, database, tmp_pa
         known = await a_life(x)
         await sees_nothing(x, known)
         assert in_the_database(database) == [] and await in_topics(system.log, 2) == []
-        asked = {"json": {"reason": "GDPR 17"}, "headers": {"X-Actor": "ann", "Idempotency-Key": uuid.uuid4().hex}}
-    certificate = (await x.http.post("/v1/subjects/c1/erase", **asked)).json()
+        certificate = await x.ok("POST", "subjects/c1/erase", {"reason": "GDPR 17"})
         assert certificate["status"] == "erased"
         assert not [r.broken for r in await verify(system.log) if r.broken]
 
