@@ -97,6 +97,11 @@ def rebuild(p: Partition) -> None:
         held(p, p.tasks[key])
 
 
+def own(p: Partition, registry: str, tenant: str, name: str) -> Any:
+    """The tenant's own record alone; None when there is none."""
+    return (p.registry.get(registry) or {}).get(f"{tenant}/{name}")
+
+
 def record(p: Partition, registry: str, tenant: str, name: str) -> Any:
     """The tenant's own record, else the one for all; None when there is none."""
     table = p.registry.get(registry)
