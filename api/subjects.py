@@ -144,7 +144,9 @@ async def get_subject(request: ApiRequest, name: RefPath, places: bool = False) 
     s = services_of(request)
     hold, erasure = await s.record(request, HOLD_RECORDS, digest), await s.record(request, ERASURES, digest)
     status = "kept" if there else ERASED if keys else "unknown"
-    where = await s.reads.places_of([id for id, _ in keys], tenant) if places and keys else {"places": [], "more": False}
+    where: dict[str, Any] = {"places": [], "more": False}
+    if places and keys:
+        where = await s.reads.places_of([id for id, _ in keys], tenant)
     told = Subject(
         subject=digest, status=status, keys=there, erased_keys=len(keys) - there, hold=(hold or {}).get("reason"),
         erasure=_certificate(digest, erasure) if erasure and erasure["status"] == ERASED else None,
