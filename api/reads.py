@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from flowledger.analytics.predict.course import Course
+from flowledger.analytics.simulate.learned import History
 from flowledger.api.problems import Problem, malformed
 from flowledger.events.base import RejectionCode
 
@@ -54,7 +55,7 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures, heatmap, bottlenecks, variants, comparison, export. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison, export, kpi_figures, kpi_promised, sla. `given`: as the query has it."""
 
     async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
         """What a rule of an alert is held against by now: `(group, points)` of each group (`projections/alerts.py`)."""
@@ -67,6 +68,9 @@ class Reads(Protocol):
 
     async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
         """Of the last that ended, or of those that began after a time."""
+
+    async def past(self, tenant: str, process: str) -> History:
+        """What simulations are made from."""
 
     async def standing(self, key: int, tenant: str) -> Row | None:
         """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
@@ -93,6 +97,9 @@ class Reads(Protocol):
 
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         """Whether a key seals something that is to be kept."""
+
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        """`name`: report, both, last_seen (`projections/evidence.py`)."""
 
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
@@ -122,10 +129,12 @@ class SqlReads:
             courses,
             coverage,
             event_logs,
+            evidence,
             files,
             groups,
             held,
             insight,
+            kpis,
             measures,
             retention,
             subjects,
@@ -160,6 +169,7 @@ class SqlReads:
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
+            "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses
@@ -167,6 +177,11 @@ class SqlReads:
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
         self._retention = retention
+        self._evidence: dict[str, Callable[..., Awaitable[Any]]] = {
+            "report": evidence.report,
+            "both": evidence.both,
+            "last_seen": evidence.last_seen,
+        }
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -256,6 +271,11 @@ class SqlReads:
             found: Sequence[Course] = await self._courses.courses(self.reader.of(tenant), tenant, process, after)
             return found
 
+    async def past(self, tenant: str, process: str) -> History:
+        async with _told():
+            found: History = await self._courses.past(self.reader.of(tenant), tenant, process)
+            return found
+
     async def standing(self, key: int, tenant: str) -> Row | None:
         async with _told():
             found: Row | None = await self._courses.standing(self.reader.of(tenant), tenant, key)
@@ -294,6 +314,10 @@ class SqlReads:
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         async with _told():
             return await self._retention.needed(self.reader.of(tenant), tenant, key, [self._retention.Term(*t) for t in terms])
+
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        async with _told():
+            return await self._evidence[name](self.reader.of(tenant), tenant, **given)
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
+from flowledger.connectors.git.config import GitConfig
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
@@ -39,6 +41,8 @@ CONFIGS: dict[str, type[Config]] = {
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
     "mcp": McpConfig,
+    "git": GitConfig,
+    "document": DocumentConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -53,6 +57,7 @@ def name_of(job_type: str) -> str:
 
 def connectors() -> tuple[Connector, ...]:
     """Those that work; what they need is loaded here."""
+    from flowledger.connectors.git.connector import GitConnector
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
     from flowledger.connectors.openapi.connector import OpenApiConnector
@@ -75,5 +80,7 @@ def connectors() -> tuple[Connector, ...]:
         JavaScriptConnector(),
         LlmConnector(),
         McpConnector(),
+        GitConnector(),
+        DocumentConnector(),
         *FOREIGN,
     )
