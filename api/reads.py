@@ -84,6 +84,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        """Where something is sealed under these keys: `{places, more}`."""
+
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         """What is sealed under these keys: `{variables, events, cut, position}`."""
 
@@ -177,7 +180,7 @@ class SqlReads:
         self._courses = courses
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
-        self._of_keys = subjects.of_keys
+        self._of_keys, self._places_of = subjects.of_keys, subjects.places_of
         self._retention = retention
         self._evidence: dict[str, Callable[..., Awaitable[Any]]] = {
             "report": evidence.report,
@@ -295,6 +298,10 @@ class SqlReads:
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader.of(tenant), tenant, definition)
+
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        async with _told():
+            return await self._places_of(self.reader.of(tenant), tenant, keys)
 
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         async with _told():
