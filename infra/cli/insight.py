@@ -350,6 +350,36 @@ def use(
     console().print(f"{process}: model {model}" if model else f"{process}: the newest model")
 
 
+@app.command()
+def forecast(
+    process: OfProcess,
+    window: Annotated[str, typer.Option("--window", help="hour, day")] = "day",
+    measure: Annotated[str, typer.Option("--measure", help="started, completed, ended, failed, incidents")] = "started",
+    element: Annotated[str, typer.Option("--element", help="Visits of this element")] = "",
+    steps: Annotated[int, typer.Option("--steps", help="So many hours or days")] = 14,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """How many will come, with bands, beside what the same time last week was."""
+    found = _ask(server, "/v1/forecasts", process=process, window=window, measure=measure, element=element, steps=steps)
+    _show(found, found["items"], csv, json, empty=f"five whole weeks are needed, found {found['weeks']}")
+    if found["items"] and not csv and not json:
+        held = f"bands that say {found['interval']['says']:.0%} held {found['interval']['holds']:.0%}"
+        console(stderr=True).print(
+            f"[dim]by {found['by']}; off by {found['error']} by the mean, last week by {found['last_week_error']}; {held}[/]"
+        )
+
+
+@app.command()
+def anomalies(
+    process: OfProcess, since: Since = "", until: Until = "", csv: Csv = False, server: ServerUrl = "", json: Json = False
+) -> None:
+    """What is unlike before: hours with more or fewer starts, or in which an element took longer or shorter (ms); the last 24 hours, or up to a week."""
+    found = _ask(server, "/v1/reports/anomalies", process=process, **{"from": since, "to": until})
+    _show(found, found["items"], csv, json, empty=f"nothing is unlike before ({found['asked']} questions)")
+
+
 def simulate(
     process: OfProcess,
     plan: Annotated[
