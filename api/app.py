@@ -40,6 +40,7 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    predictions,
     presence,
     retention,
     rollouts,
@@ -99,6 +100,7 @@ NOUNS: dict[str, list[Any]] = {
     "settings": settings.HANDLERS,
     "tenants": tenants.HANDLERS,
     **insight.HANDLERS,
+    **predictions.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from flowledger.analytics.predict.course import Course
 from flowledger.api.problems import Problem, malformed
 from flowledger.events.base import RejectionCode
 
@@ -60,6 +62,15 @@ class Reads(Protocol):
     async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
         """When a rule of an alert would have fired."""
 
+    async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
+        """How many instances of a process have ended in a year; without a tenant of all: `{tenant_id, process_id, ended}`."""
+
+    async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
+        """Of the last that ended, or of those that began after a time."""
+
+    async def standing(self, key: int, tenant: str) -> Row | None:
+        """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
+
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
@@ -108,6 +119,7 @@ class SqlReads:
             alerts,
             asked,
             batches,
+            courses,
             coverage,
             event_logs,
             files,
@@ -150,6 +162,7 @@ class SqlReads:
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
+        self._courses = courses
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
@@ -231,6 +244,22 @@ class SqlReads:
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         async with _told():
             return await self._insight[name](self.reader.of(tenant), tenant, given)
+
+    async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
+        async with _told():
+            reader = self.reader if tenant is None else self.reader.of(tenant)
+            found: Sequence[Row] = await self._courses.ended(reader, tenant, process)
+            return found
+
+    async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
+        async with _told():
+            found: Sequence[Course] = await self._courses.courses(self.reader.of(tenant), tenant, process, after)
+            return found
+
+    async def standing(self, key: int, tenant: str) -> Row | None:
+        async with _told():
+            found: Row | None = await self._courses.standing(self.reader.of(tenant), tenant, key)
+            return found
 
     async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
         async with _told():

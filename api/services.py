@@ -18,6 +18,7 @@ from flowledger.api.access.door import Door
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
+from flowledger.api.learning import Learning
 from flowledger.api.moments import Moments
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.rates import Rates
@@ -75,6 +76,8 @@ class Services:
         self.workers: Any = None
         #: drafts of models (`api/drafts.py`); None: this process keeps none
         self.drafts: Drafts | None = None
+        #: what was learned of processes (`api/predictions.py`); None: nobody learns here
+        self.learning: Learning | None = None
         #: who draws them together on this node (`api/together`)
         self.together: Any = None
         #: where models are checked and tried (`api/models.py`), and what connectors find in one

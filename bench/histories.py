@@ -62,16 +62,17 @@ class Case:
 
 class History:
     """`cases`: how many instances; `days`: over how many days they begin; `partitions`: of the log; `open_share`: how many are left unfinished;
-    `alike`: the versions don't differ."""
+    `alike`: the versions don't differ; `steady`: an approval waits for two hours, half an hour more or less, instead of for a time
+    that has no memory; `later`: from which share of the days on it waits twice as long (a planted drift)."""
 
     def __init__(
         self, seed: int = 1, cases: int = 500, days: float = 7, *, partitions: int = 1, tenants: Sequence[str] = TENANTS, open_share: float = 0.05,
-        keep: bool = True, alike: bool = False,
+        keep: bool = True, alike: bool = False, steady: bool = False, later: float = 2,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.cases, self.days, self.partitions, self.tenants, self.open_share = cases, days, partitions, tenants, open_share
         self.truth: list[Case] = []
-        self.alike, self._keep = alike, keep
+        self.alike, self.steady, self.later, self._keep = alike, steady, later, keep
         self._keys = [0] * partitions
         self._definitions: dict[tuple[str, int], int] = {}
 
@@ -294,7 +295,8 @@ class _Order:
         )
         if left_open:
             return 0
-        us += int(rng.expovariate(1 / (2 * HOUR)))
+        slow = 2 if case.started > START_US + self.history.later * self.history.days * DAY else 1
+        us += int(slow * (rng.uniform(1.5, 2.5) * HOUR if self.history.steady else rng.expovariate(1 / (2 * HOUR))))
         self.say(us, ta.TaskAccepted(key=case.key, task=task, status="assigned", details={"assignee": "ann"}))
         claimed = us
         says = rng.random() < 0.7

@@ -10,6 +10,7 @@ from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnect
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
+from flowledger.connectors.mcp import McpConfig, McpConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
@@ -37,6 +38,7 @@ CONFIGS: dict[str, type[Config]] = {
     "lambda": LambdaConfig,
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
+    "mcp": McpConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -72,5 +74,6 @@ def connectors() -> tuple[Connector, ...]:
         LambdaConnector(),
         JavaScriptConnector(),
         LlmConnector(),
+        McpConnector(),
         *FOREIGN,
     )

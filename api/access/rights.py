@@ -47,6 +47,7 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
+    "insight:write": "have predictions learned anew, and choose which model is used",
     "alerts:read": "see alerts, when they fired and when they would have",
     "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",
@@ -84,8 +85,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         "writes and deploys models, and tries them",
         frozenset(
             (
-                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write", "keys:own",
-                "views:own",
+                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write",
+                "insight:write", "keys:own", "views:own",
             ),
         ),
     ),
@@ -97,7 +98,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "instances:start", "instances:control", "instances:delete", "instances:comment", "tasks:work", "tasks:manage", "jobs:retry",
                 "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
-                "triggers:control", "webhooks:control", "alerts:write", "letters:read", "letters:control", "operations:read", "directory:write",
+                "triggers:control", "webhooks:control", "alerts:write", "insight:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",
             ),
         ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -41,8 +43,18 @@ class HttpConnector:
 
     async def call(self, config: HttpConfig, call: Call) -> dict[str, Any]:
         """`{status, reason, headers, body}`, with `document` where the answer is stored. Raises: Failed, and what httpx2 and the gate raise."""
+        async with self.placed(config, call) as placed:
+            return await self._called(placed, call)
+
+    @asynccontextmanager
+    async def placed(self, config: HttpConfig, call: Call) -> AsyncIterator[HttpConfig]:
+        """What a call is with its profile's address, authentication and limits; the call's client is then the profile's own. What happens within is judged by it.
+
+        Raises: Failed, and what happened.
+        """
         if not config.profile:
-            return await self._called(config, call)
+            yield config
+            return
         if call.profile is None:
             raise Failed("CONFIGURATION", "profile: nobody looks API profiles up here")
         profile = await call.profile(config.profile)
@@ -54,9 +66,10 @@ class HttpConnector:
                 "timeout_in_seconds": min(limit, config.timeout_in_seconds),
             })  # fmt: skip
             if not profile.tls:
-                return await self._called(config, call)
+                yield config
+                return
             async with self.clients.of(profile.tls, call.gate) as call.client:
-                return await self._called(config, call)
+                yield config
         except Exception as e:
             if (failure := failed(e)) is None:
                 raise
@@ -75,13 +88,13 @@ class HttpConnector:
         if config.query_parameters:
             url = url.copy_merge_params(config.query_parameters)
         method: str = config.method
-        headers = self._headers(config, call)
+        headers = self.headers(config, call)
         parts = body.parts_of(config.body, headers.get("content-type", ""))
         if parts.pop("type", ""):
             headers["content-type"] = "application/json" if not isinstance(config.body, str) else "text/plain; charset=utf-8"
         if "files" in parts:
             del headers["content-type"]  # httpx adds the boundary
-        url, token = await self._authenticated(config, call, url, headers)
+        url, token = await self.authenticated(config, call, url, headers)
         for hop in range(REDIRECTS_MAX + 1):
             call.target = f"{url.scheme}://{url.raw_host.decode()}:{url.port or SCHEMES[url.scheme]}"
             response, data = await self._once(config, call, method, url, headers, parts)
@@ -120,7 +133,7 @@ class HttpConnector:
         kind, _ = body.media_type(response.headers.get("content-type", ""))
         return await call.keep(config.file_name, kind, body.pieces(response, call.file_bytes_max, "blob_bytes_max"))
 
-    def _headers(self, config: HttpConfig, call: Call) -> httpx2.Headers:
+    def headers(self, config: HttpConfig, call: Call) -> httpx2.Headers:
         headers = httpx2.Headers(
             {"accept": "application/json, */*;q=0.5", "user-agent": call.user_agent, "accept-encoding": "gzip, deflate"}
         )
@@ -133,7 +146,7 @@ class HttpConnector:
         headers["accept-encoding"] = "gzip, deflate"  # what `body.read` unpacks
         return headers
 
-    async def _authenticated(self, config: HttpConfig, call: Call, url: httpx2.URL, headers: httpx2.Headers) -> tuple[httpx2.URL, str]:
+    async def authenticated(self, config: HttpConfig, call: Call, url: httpx2.URL, headers: httpx2.Headers) -> tuple[httpx2.URL, str]:
         """Raises: Failed."""
         auth = config.authentication
         token = ""

@@ -261,3 +261,88 @@ def as_csv(rows: list[dict[str, Any]]) -> None:
 def _cell(value: Any) -> Any:
     """A text that a spreadsheet would take for a formula is told as a text: ids of elements are whatever their authors wrote."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+@app.command()
+def predict(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The key of an instance that runs")],
+    due: Annotated[str, typer.Option("--due", metavar="TIME", help="How likely it ends later than that, like 2026-12-01T12:00:00Z")] = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What becomes of an instance, by what was learned from ended ones; and what plain counting says."""
+    found = _ask(server, f"/v1/instances/{quote(instance, safe='')}/prediction", due=due)
+    if json:
+        as_json(found)
+        return
+    left, ends, late = found["remaining"], found["ends"], found["late"]
+    rows = [
+        ("stands at", f"{found['state']} since {found['since']}"),
+        ("still takes", f"{_long(left['ms'])}, off by {_long(left['error_ms'])} by the mean"),
+        ("ends", ends["at"] + (f", in {left['says']:.0%} of cases from {ends['from']} to {ends['to']}" if ends["from"] else "")),
+        ("counting says", f"{_long(left['baseline_ms'])}, off by {_long(left['baseline_error_ms'])}"),
+        ("completes", f"{found['success']['share']:.1%} (of all: {found['success']['baseline']:.1%})"),
+        (f"later than {late['due']}", "not known better than by counting" if late["share"] is None else f"{late['share']:.1%}"),
+        ("next", ", ".join(f"{n['element']} {n['share']:.0%}" for n in found["next"]) or "not known better than by counting"),
+        ("by", f"model {found['model']} of {found['learned']}" if found["by"] == "model" else f"counting ({found['why']})"),
+    ]
+    table([{"what": what, "prediction": text} for what, text in rows], ["what", "prediction"])
+
+
+def _long(ms: float) -> str:
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min")):
+        if ms >= size:
+            return f"{ms / size:.1f} {unit}"
+    return f"{ms / 1000:.1f} s"
+
+
+@app.command()
+def models(
+    process: Annotated[str, typer.Argument(metavar="[PROCESS]", help="The id of a process [default: all]")] = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What was learned, from how many instances, and how far it is off, beside what plain counting is off by; times in seconds."""
+    found = _ask(server, "/v1/predictions", process=process)
+    rows = []
+    for i in found["items"]:
+        card, left = i["card"], i["card"]["remaining"]
+        drift = i["drift"]
+        rows.append({
+            "process": i["process"], "model": i["number"], "in use": "yes" if i["in_use"] else "", "learned from": card["cases"]["learned"],
+            "told": "yes" if left["offered"] else f"no ({left['why']})", "error": _seconds(left["error_ms"]),
+            "counting": _seconds(min(left["baseline_error_ms"].values())), "interval holds": f"{left['interval']['holds']:.1%} of {left['interval']['says']:.0%}",
+            "since": "" if not drift or not drift["cases"] else "drifted" if drift["drifted"] else f"{drift['cases']} cases, gain {drift['gain']:.0%}",
+            "made": i["made"],
+        })  # fmt: skip
+    _show(found, rows, False, json, empty="nothing was learned yet")
+
+
+@app.command()
+def learn(process: OfProcess, server: ServerUrl = "", json: Json = False) -> None:
+    """Learn anew at once from the last 2,000 instances of a process that have ended."""
+    from flowledger.infra.cli.server import Server
+
+    found = Server(server).post("/v1/predictions", {"process": process})
+    if json:
+        as_json(found)
+        return
+    left = found["card"]["remaining"]
+    least = _long(min(left["baseline_error_ms"].values()))
+    console().print(f"model {found['number']} of {process}: off by {_long(left['error_ms'])} by the mean, counting by {least}: " + (
+        "it is told" if left["offered"] else f"it isn't told ({left['why']})"
+    ))  # fmt: skip
+
+
+@app.command()
+def use(
+    process: OfProcess,
+    model: Annotated[int, typer.Argument(metavar="MODEL", help="Its number; 0: the newest from now on", min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="Why")] = "",
+    server: ServerUrl = "",
+) -> None:
+    """Choose which model of a process predictions are made by: an earlier one again, or 0 for the newest."""
+    from flowledger.infra.cli.server import Server
+
+    Server(server).post("/v1/predictions/use", {"process": process, "model": model, "reason": reason})
+    console().print(f"{process}: model {model}" if model else f"{process}: the newest model")

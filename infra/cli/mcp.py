@@ -6,7 +6,9 @@ Protocol: JSON-RPC 2.0, one message a line (MCP, revision 2025-06-18: lifecycle,
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -22,7 +24,10 @@ VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
 LINE_BYTES_MAX, ANSWER_CHARS_MAX, PROCESSES_MAX, WAIT_S_MAX = 4 * 1024 * 1024, 100_000, 100, 30
 ROWS_MAX = 100
 PARSE, REQUEST, METHOD, PARAMS = -32700, -32600, -32601, -32602
-START = "start_"
+#: names of tools begin so for processes, and have so many characters after it
+START, NAME_CHARS, HASH_CHARS = "start_", 50, 12
+#: ids that look as if they ended with a hash get one, too: no process can take another one's name
+_HASHED = re.compile(rf"-[0-9a-f]{{{HASH_CHARS}}}$")
 #: types of tasks that people do
 _PEOPLE = ("human_task", "user_task", "manual_task")
 _OBJECT = {"type": "object"}
@@ -85,9 +90,9 @@ class Tools:
                 "variables": {**_OBJECT, "description": "What the process begins with"}, "business_key": {"type": "string"},
                 "wait_seconds": {"type": "integer", "minimum": 0, "maximum": WAIT_S_MAX, "default": 0, "description": "Until it has ended, so long at most"},
             }  # fmt: skip
-            name = START + "".join(ch if ch.isascii() and (ch.isalnum() or ch in "_-") else "_" for ch in id)[:50]
-            found.setdefault(
-                name, Tool(name, f"Starts the process '{what}'"[:500], fields, [], lambda id=id, **given: self._start(id, **given), False)
+            name = tool_name(id)
+            found[name] = Tool(
+                name, f"Starts the process '{what}'"[:500], fields, [], lambda id=id, **given: self._start(id, **given), False
             )
         return found
 
@@ -143,6 +148,15 @@ class Tools:
 
     def _complete(self, id: str, variables: dict[str, Any] | None = None) -> Any:
         return self._server.post(f"/v1/tasks/{id}/complete", {"variables": variables or {}}, **self._key())
+
+
+def tool_name(process: str) -> str:
+    """Of the tool that starts a process: its id, as tools may be called. Where that loses anything, the id's hash tells it from others, whatever else is in
+    service: an assistant that has learned a name never starts another process by it."""
+    name = "".join(ch if ch.isascii() and (ch.isalnum() or ch in "_-") else "_" for ch in process)[:NAME_CHARS]
+    if name == process and not _HASHED.search(name):
+        return START + name
+    return f"{START}{name[: NAME_CHARS - HASH_CHARS - 1]}-{hashlib.sha256(process.encode()).hexdigest()[:HASH_CHARS]}"
 
 
 _KINDS: dict[str, type] = {"string": str, "integer": int, "object": dict}

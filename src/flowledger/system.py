@@ -394,6 +394,7 @@ class System:
         from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
+        from flowledger.api.learning import Learning
         from flowledger.api.preparing import Preparing
         from flowledger.api.reads import SqlReads
         from flowledger.api.retaining import Retaining
@@ -404,6 +405,7 @@ class System:
         from flowledger.infra.blobs import blobs_of
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
+        from flowledger.infra.learned import Learned
         from flowledger.infra.secrets import secrets_of
         from flowledger.plugins import api as plugin_list
         from flowledger.projections.reader import Reader
@@ -440,6 +442,12 @@ class System:
             await asyncio.wait({alerting}, timeout=STOP_S)
 
         self._stack.push_async_callback(stop_alerting)
+        learned = Learned(dsn, now_us=lambda: time.time_ns() // 1000)
+        await learned.open()
+        self._stack.push_async_callback(learned.close)
+        learning = self.services.learning = Learning(self.services.reads, learned, lag.behind_s)
+        studying = asyncio.create_task(learning.run(), name="learning")
+        self._stack.callback(studying.cancel)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

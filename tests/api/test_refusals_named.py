@@ -16,6 +16,8 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "schemas" / "openapi.json").r
 OF_DOORS = {
     "account",
     "decision",
+    "prediction",
+    "predictions",
     "draft",
     "legal_hold",
     "subject",

@@ -81,3 +81,53 @@ def test_figures_are_a_second_behind_at_most(done, tmp_path, server):
             until(lambda n=n: http.get("/measures", params={"process": "counted", "measure": "started"}).json()["items"][0]["started"] == n)
             late.append(time.monotonic() - began)
     assert statistics.median(late) < 1, late
+
+
+@pytest.mark.req("APG-AI-002", "APG-AI-005")
+def test_what_becomes_of_an_instance_is_learned_told_and_taken_back(done, tmp_path, server):
+    (tmp_path / "p.bpmn").write_bytes(Flow("foretold").start().service("do", job="foretold-job").end().xml())
+    done("deploy", tmp_path / "p.bpmn")
+    with httpx2.Client(base_url=f"{server.url}/v1", timeout=60) as http:
+        for _ in range(3):  # what began of late isn't learned from
+            for _ in range(70):
+                assert http.post("/instances", json={"definition": "foretold"}).status_code == 201
+            taken = {"type": "foretold-job", "worker": "w", "max": 100, "timeout_ms": 60_000, "wait_ms": 1_000}
+            jobs = http.post("/jobs/activate", json=taken).json()["jobs"]
+            time.sleep(2.5)  # what is over within a second is never met at work
+            for job in jobs:
+                assert http.post(f"/jobs/{job['key']}/complete", json={}).status_code == 200
+        late = http.post("/instances", json={"definition": "foretold"}).json()
+        until(lambda: http.get(f"/instances/{late['id']}/prediction").status_code == 409)
+        assert "nothing was learned of foretold yet" in done("analytics", "predict", late["id"], expect=1)
+        assert "no instance of unknown has ended" in done("analytics", "learn", "unknown", expect=1)
+        until(lambda: "210" in done("analytics", "measures", "--process", "foretold", "--measure", "completed"))
+        assert "model 1 of foretold: off by" in done("analytics", "learn", "foretold")
+        until(lambda: http.get(f"/instances/{late['id']}/prediction").status_code == 200)
+        found = json.loads(done("analytics", "predict", late["id"], "--due", "2100-01-01T00:00:00Z", "--json"))
+        assert (found["process"], found["model"], found["state"]) == ("foretold", 1, "do") and found["by"] in ("model", "baseline")
+        assert (
+            0 <= found["remaining"]["ms"] < 60_000
+            and 0 < found["remaining"]["baseline_ms"] < 60_000
+            and found["ends"]["at"] > found["at"][:10]
+        )
+        assert found["late"]["asked"] and found["success"]["share"] > 0.9
+        shown = done("analytics", "predict", late["id"])
+        assert "stands at" in shown and "counting says" in shown
+        assert json.loads(done("analytics", "learn", "foretold", "--json"))["number"] == 2
+        assert "foretold: model 1" in done("analytics", "use", "foretold", 1, "--reason", "as before")
+        assert json.loads(done("analytics", "predict", late["id"], "--json"))["model"] == 1
+        told = json.loads(done("analytics", "models", "foretold", "--json"))
+        assert [(i["number"], i["in_use"]) for i in told["items"]] == [(2, False), (1, True)] and told["choices"][0][
+            "reason"
+        ] == "as before"
+        assert told["items"][0]["card"]["cases"]["learned"] >= 60
+        assert "no model 9" in done("analytics", "use", "foretold", 9, expect=1)
+        done("analytics", "use", "foretold", 0)
+        assert json.loads(done("analytics", "predict", late["id"], "--json"))["model"] == 2
+        assert "interval holds" in done("analytics", "models")
+        done("cancel", late["id"])
+        until(lambda: "nothing is left to predict" in http.get(f"/instances/{late['id']}/prediction").text)
+        assert http.get("/instances/9007199254740999/prediction").status_code == 404
+        assert http.get("/instances/x/prediction").status_code == 400
+        assert http.get(f"/instances/{late['id']}/prediction", headers={"X-Tenant": "others"}).status_code == 404
+        assert http.get("/predictions", headers={"X-Tenant": "others"}).json()["items"] == []

@@ -138,6 +138,8 @@ def world(door):
 def bodies(w: World) -> dict[str, dict]:
     """Bodies that the owner of the things could send."""
     return {
+        "learn_predictions": {"process": f"{MARK}-work"},
+        "use_prediction": {"process": f"{MARK}-work", "model": 1},
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
         "place_hold": {"scope": "instance", "key": w.instance, "reason": "x"},

@@ -45,6 +45,25 @@ def assistant(server, done, tmp_path) -> Assistant:
     return found
 
 
+def test_two_processes_are_two_tools_whatever_their_ids_become(server, done, tmp_path):
+    ids = ["bill.it", "bill_it", "b" * 60 + "1", "b" * 60 + "2"]
+    for n, id in enumerate(ids):
+        (tmp_path / f"{n}.bpmn").write_bytes(Flow(id).start().end().xml())
+    done("deploy", *(tmp_path / f"{n}.bpmn" for n in range(len(ids))))
+    found = Assistant(server.url, *ids)
+    tools = until(lambda: (t := found.tools()) and len([n for n in t if n.startswith("start_")]) == len(ids) and t)
+    assert "start_bill_it" in tools and all(len(name) <= 64 for name in tools)
+    for id in ids:
+        failed, started = found.call(mcp.tool_name(id))
+        assert not failed, started
+        assert until(lambda id=id: [row["id"] for row in found.call("list_instances", process=id)[1]["items"]]) == [started["id"]]
+
+
+def test_no_id_takes_the_name_of_another_ones_tool():
+    told = mcp.tool_name("a.b")
+    assert told != mcp.tool_name("a_b") != mcp.tool_name(told.removeprefix("start_")) != told
+
+
 def test_a_process_is_started_looked_at_and_its_task_answered(assistant):
     tools = assistant.tools()
     assert "start_other" not in tools and tools["start_ask-me"]["inputSchema"]["additionalProperties"] is False

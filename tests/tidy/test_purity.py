@@ -11,7 +11,7 @@ PURE = [p for d in ("events", "kernel", "analytics") for p in sorted((ROOT / d).
 ALLOWED = {
     "__future__", "abc", "base64", "bisect", "calendar", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "difflib",
     "enum", "fractions", "functools", "hashlib", "heapq", "html", "inspect", "ipaddress", "itertools", "json", "lxml", "math", "msgspec", "numbers", "operator",
-    "re", "re2", "string", "struct", "sys", "textwrap", "types", "typing", "unicodedata", "weakref", "yaml", "zoneinfo",
+    "re", "re2", "statistics", "string", "struct", "sys", "textwrap", "types", "typing", "unicodedata", "weakref", "yaml", "zoneinfo",
 }  # fmt: skip
 #: of packages that do more: texts of URIs, taken apart and joined
 ALLOWED_WHOLE = {"urllib.parse"}

@@ -40,6 +40,7 @@ const NEEDS = {
   hook: "webhooks:control",
   hookWrite: "webhooks:write",
   insight: "insight:read",
+  learn: "insight:write",
   alerts: "alerts:read",
   alertWrite: "alerts:write",
   tenants: "tenants:read",

@@ -13,6 +13,8 @@ import Modeler from "dmn-js/lib/Modeler";
 import { useEffect, useRef, useState } from "react";
 import { readable } from "~/dmn/readable";
 import { type View, Views } from "~/dmn/Views";
+import { speaking } from "~/dmn/words";
+import { useLanguage } from "~/i18n";
 import type { EditorProps } from "./editor";
 import { styleElementsGetTheNonce } from "./nonce";
 
@@ -26,9 +28,11 @@ export default function DecisionEditor({ text, label, onChange, onReady, onFaile
   const tell = useRef({ onChange, onReady, onFailed });
   tell.current = { onChange, onReady, onFailed };
   const first = useRef(text);
+  const { language } = useLanguage();
+  const spoken = useRef(language);
   useEffect(() => {
     styleElementsGetTheNonce();
-    const m = new (Modeler as any)({ container: box.current! });
+    const m = new (Modeler as any)({ container: box.current!, ...speaking(spoken.current) });
     modeler.current = m;
     let over = false;
     const stack = () => m.getActiveViewer()?.get("commandStack");

@@ -5,7 +5,13 @@ import "./designer.css";
 import { FormEditor as Form } from "@bpmn-io/form-js-editor";
 import { useEffect, useRef } from "react";
 import type { EditorProps } from "./editor";
+import { useLanguage } from "~/i18n";
+import { FORM, PATTERNS } from "./german/form";
+import { PANEL } from "./german/panel";
 import { styleElementsGetTheNonce } from "./nonce";
+import { spoken, type Words } from "./spoken";
+
+const WORDS: Record<string, Words> = { de: { texts: { ...PANEL, ...FORM }, patterns: PATTERNS } };
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /** The form-js editor: palette, form, properties. */
@@ -14,6 +20,11 @@ export default function FormEditor({ text, label, properties, onChange, onReady,
   const tell = useRef({ onChange, onReady, onFailed });
   tell.current = { onChange, onReady, onFailed };
   const first = useRef(text);
+  const { language } = useLanguage();
+  useEffect(() => {
+    const ends = [box.current, properties].filter((root) => !!root).map((root) => spoken(root, WORDS[language]));
+    return () => ends.forEach((end) => end());
+  }, [properties, language]);
   useEffect(() => {
     if (!properties) return;
     styleElementsGetTheNonce();

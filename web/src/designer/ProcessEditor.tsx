@@ -25,7 +25,8 @@ import { styleElementsGetTheNonce } from "./nonce";
 import { peopleOn } from "./people";
 import { templates } from "./templates";
 import { bind, type Bound } from "./together/bind";
-import { translation } from "./translation";
+import { spoken } from "./spoken";
+import { translation, wordsOf } from "./translation";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Service = any;
@@ -45,6 +46,7 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
   const adopts = useRef(adopt);
   const say = useRef(t);
   say.current = t;
+  useEffect(() => (properties ? spoken(properties, wordsOf(language)) : undefined), [properties, language]);
 
   useEffect(() => {
     if (!properties) return;

@@ -1,73 +1,15 @@
 import de from "bpmn-js-i18n/translations/de.js";
-
-/** What that package lacks: the properties panel, the minimap, the menus. */
-const MORE: Record<string, string> = {
-  "Open minimap": "Übersicht zeigen",
-  "Close minimap": "Übersicht schließen",
-  "Append element": "Element anhängen",
-  "Create element": "Element anlegen",
-  General: "Allgemein",
-  Documentation: "Dokumentation",
-  "Element documentation": "Dokumentation des Elements",
-  Name: "Name",
-  ID: "Kennung",
-  Executable: "Ausführbar",
-  "Version tag": "Versionsname",
-  Template: "Vorlage",
-  Select: "Wählen",
-  Implementation: "Umsetzung",
-  Assignment: "Zuteilung",
-  Assignee: "Zugeteilt an",
-  "Candidate groups": "Mögliche Gruppen",
-  "Candidate users": "Mögliche Personen",
-  "Due date": "Fällig am",
-  "Follow up date": "Wiedervorlage am",
-  Priority: "Dringlichkeit",
-  Form: "Formular",
-  "Form ID": "Kennung des Formulars",
-  Type: "Art",
-  "Task definition": "Auftrag",
-  Retries: "Versuche",
-  "Job priority": "Dringlichkeit des Auftrags",
-  "Input mapping": "Eingaben",
-  "Output mapping": "Ausgaben",
-  "Input propagation": "Weitergabe hinein",
-  "Output propagation": "Weitergabe heraus",
-  Headers: "Kopfangaben",
-  "Task listeners": "Zuhörer der Aufgabe",
-  "Execution listeners": "Zuhörer der Ausführung",
-  "Extension properties": "Weitere Eigenschaften",
-  Condition: "Bedingung",
-  "Condition expression": "Ausdruck der Bedingung",
-  Timer: "Zeit",
-  Value: "Wert",
-  Message: "Nachricht",
-  Signal: "Signal",
-  Error: "Fehler",
-  Escalation: "Eskalation",
-  Code: "Code",
-  "Subscription correlation key": "Schlüssel der Nachricht",
-  "Called element": "Aufgerufener Prozess",
-  "Called decision": "Aufgerufene Entscheidung",
-  "Process ID": "Kennung des Prozesses",
-  "Decision ID": "Kennung der Entscheidung",
-  "Result variable": "Variable für das Ergebnis",
-  Script: "Skript",
-  "FEEL expression": "FEEL-Ausdruck",
-  "Multi-instance": "Mehrfach",
-  "Input collection": "Liste der Eingaben",
-  "Input element": "Name einer Eingabe",
-  "Output collection": "Liste der Ergebnisse",
-  "Output element": "Ausdruck eines Ergebnisses",
-  "Completion condition": "Fertig, wenn",
-  Create: "Anlegen",
-  Key: "Schlüssel",
-};
+import { PATTERNS } from "./german/form";
+import { PANEL } from "./german/panel";
+import type { Words } from "./spoken";
 
 /** Texts of the drawing library by language; English is what it speaks by itself. */
-const TEXTS: Record<string, Record<string, string>> = { de: { ...MORE, ...(de as Record<string, string>) } };
+const TEXTS: Record<string, Record<string, string>> = { de: { ...PANEL, ...(de as Record<string, string>) } };
 
 export const translation =
   (language: string) =>
   (template: string, values: Record<string, string> = {}) =>
     (TEXTS[language]?.[template] ?? template).replace(/{([^}]+)}/g, (_, key: string) => values[key] ?? `{${key}}`);
+
+/** The same for what the panel says past its own translation: hints at its sections, lists and fields. */
+export const wordsOf = (language: string): Words | undefined => TEXTS[language] && { texts: TEXTS[language], patterns: PATTERNS };

@@ -8,9 +8,10 @@ import "dmn-js/dist/assets/dmn-font/css/dmn.css";
 import "./dmn.css";
 import NavigatedViewer from "dmn-js/lib/NavigatedViewer";
 import { useEffect, useRef, useState } from "react";
-import { useText } from "~/i18n";
+import { useLanguage, useText } from "~/i18n";
 import { readable } from "./readable";
 import { type View, Views } from "./Views";
+import { speaking } from "./words";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /**
@@ -19,6 +20,7 @@ import { type View, Views } from "./Views";
  */
 export default function DecisionView({ xml, decision, fired = [], counts, label }: { xml: string; decision: string; fired?: string[]; counts?: Record<string, number[] | undefined>; label: string }) {
   const t = useText();
+  const { language } = useLanguage();
   const box = useRef<HTMLDivElement>(null);
   const viewer = useRef<any>(undefined);
   const [views, setViews] = useState<View[]>([]);
@@ -26,7 +28,7 @@ export default function DecisionView({ xml, decision, fired = [], counts, label 
   const [failed, setFailed] = useState<string>();
 
   useEffect(() => {
-    const v = new (NavigatedViewer as any)({ container: box.current! });
+    const v = new (NavigatedViewer as any)({ container: box.current!, ...speaking(language) });
     viewer.current = v;
     let over = false;
     v.importXML(readable(xml), { open: false })
@@ -46,7 +48,7 @@ export default function DecisionView({ xml, decision, fired = [], counts, label 
       over = true;
       v.destroy();
     };
-  }, [xml, decision]);
+  }, [xml, decision, language]);
 
   const marks = fired.join(" ");
   useEffect(() => {

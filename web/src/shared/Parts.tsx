@@ -13,7 +13,8 @@ export interface Part {
 }
 
 /** Parts of a page: tabs where there is room, on a phone one choice in groups, since so many tabs fill its screen. `between` stands above what is open. */
-export function Parts({ label, parts, groups, open, go, between }: { label: string; parts: Part[]; groups: { label: string; names: string[] }[]; open: string; go: (name: string | undefined) => void; between?: ReactNode }) {
+export function Parts({ label, parts, groups, open: asked, go, between }: { label: string; parts: Part[]; groups: { label: string; names: string[] }[]; open: string; go: (name: string | undefined) => void; between?: ReactNode }) {
+  const open = parts.some((p) => p.name === asked) ? asked : (parts[0]?.name ?? ""); // an address of something that is gone, or that one may not see
   if (useNarrow()) {
     const options = (names: string[]) => parts.filter((p) => names.includes(p.name)).map((p) => ({ value: p.name, label: p.count ? `${p.label} (${p.count})` : p.label }));
     return (

@@ -1,6 +1,6 @@
 import { Box, ScrollArea, Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useText } from "~/i18n";
 
 export interface Column<T> {
@@ -19,12 +19,31 @@ interface Props<T> {
   onOpen?: (row: T) => void;
   more?: () => void;
   hasMore?: boolean;
+  /** none: what is left of the window below its place, so that the page doesn't scroll as well */
   height?: string;
   rowHeight?: number;
 }
 
+const LEAST = 280;
+
+/** How high a list may be: what was said, or as far as the window goes from where the list begins (at least some rows). */
+function useRoom(box: RefObject<HTMLDivElement | null>, said: string | undefined): string {
+  const [top, setTop] = useState(220);
+  useLayoutEffect(() => {
+    if (said) return;
+    const measure = () => box.current && setTop(Math.round(box.current.getBoundingClientRect().top + window.scrollY));
+    measure();
+    const seen = new ResizeObserver(measure);
+    seen.observe(document.body);
+    const main = box.current?.closest("main");
+    if (main) for (const part of main.children) seen.observe(part);
+    return () => seen.disconnect();
+  }, [box, said]);
+  return said ?? `max(${LEAST}px, calc(100dvh - ${top + 24}px))`;
+}
+
 /** A list of any length: only rows in sight are in the page, the next ones are fetched near the end. Arrow keys move, Enter opens. */
-export function RowList<T>({ label, rows, columns, rowKey, onOpen, more, hasMore, height = "calc(100dvh - 220px)", rowHeight = 40 }: Props<T>) {
+export function RowList<T>({ label, rows, columns, rowKey, onOpen, more, hasMore, height, rowHeight = 40 }: Props<T>) {
   const t = useText();
   const box = useRef<HTMLDivElement>(null);
   const list = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => rowHeight, overscan: 12 });
@@ -33,13 +52,14 @@ export function RowList<T>({ label, rows, columns, rowKey, onOpen, more, hasMore
   useEffect(() => {
     if (hasMore && more && last >= rows.length - 15) more();
   }, [last, rows.length, hasMore, more]);
+  const room = useRoom(box, height);
   const tracks = columns.map((c) => c.width).join(" ");
   const focus = (n: number) => {
     list.scrollToIndex(Math.max(0, Math.min(rows.length - 1, n)));
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-row="${n}"]`)?.focus());
   };
   return (
-    <ScrollArea.Autosize mah={height} viewportRef={box} type="auto" offsetScrollbars="present" style={{ border: "1px solid var(--mantine-color-default-border)", borderRadius: 4 }}>
+    <ScrollArea.Autosize mah={room} viewportRef={box} type="auto" offsetScrollbars="present" style={{ border: "1px solid var(--mantine-color-default-border)", borderRadius: 4 }}>
       <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length} style={{ minWidth: columns.length * 110 }}>
         <div role="rowgroup" style={{ position: "sticky", top: 0, zIndex: 2 }}>
           <Box role="row" bg="var(--mantine-color-body)" style={{ display: "grid", gridTemplateColumns: tracks, gap: 12, padding: "6px 12px", borderBottom: "1px solid var(--mantine-color-default-border)" }}>

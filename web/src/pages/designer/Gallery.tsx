@@ -59,7 +59,7 @@ export function Gallery({ editor, selected }: { editor: Editor | undefined; sele
                       {b.description}
                     </Text>
                   </div>
-                  <Button size="compact-xs" variant="light" aria-label={t("designer.blocks.use", { name: b.name })} disabled={!editor?.apply} onClick={() => editor?.apply?.(b.id, b.version, selected)}>
+                  <Button size="compact-xs" variant="light" style={{ flex: "none" }} aria-label={t("designer.blocks.use", { name: b.name })} disabled={!editor?.apply} onClick={() => editor?.apply?.(b.id, b.version, selected)}>
                     {t("designer.blocks.take")}
                   </Button>
                 </Group>

@@ -14,10 +14,11 @@ import { Bottlenecks } from "./Bottlenecks";
 import { Comparison } from "./Comparison";
 import { Heatmap } from "./Heatmap";
 import { InTime } from "./InTime";
+import { Predictions } from "./Predictions";
 import { Processes } from "./Processes";
 import { Variants } from "./Variants";
 
-const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison } as const;
+const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions } as const;
 const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/csv" } as const;
 
 /** What was done, how long it took and where it waits. The address has the whole question. */

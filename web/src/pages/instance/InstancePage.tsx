@@ -31,6 +31,7 @@ import { attachedAt } from "./files";
 import { History, useHistory } from "./History";
 import { Incidents } from "./Incidents";
 import { pathOf } from "./path";
+import { Prediction } from "./Prediction";
 import { Remarks, remarksOf } from "./Remarks";
 import { TimeSlider } from "./TimeSlider";
 import { Variables } from "./Variables";
@@ -178,6 +179,7 @@ export function InstancePage() {
       {change === "rollback" && <Rollback instance={id} element={search.element} at={past ? at : undefined} close={() => setChange(undefined)} />}
       {change === "migrate" && <Migrate instance={i} standing={[...new Set((state.data?.tokens ?? []).map((token) => token.element))]} close={() => setChange(undefined)} />}
       <TimeSlider events={events} at={at} onAt={onAt} />
+      {!past && !ENDED.has(i.status) && i.process && <Prediction instance={id} process={i.process} names={names} />}
       <Parts
         label={t("instance.part")}
         parts={TABS.map((name) => ({

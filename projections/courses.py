@@ -1,0 +1,93 @@
+"""Courses of instances from their events, for what is learned from them; and where a running one stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from flowledger.analytics import fold
+from flowledger.analytics.predict.course import Course, course_of, since_of, state_of
+from flowledger.analytics.trace import Trace
+from flowledger.events.base import Event
+from flowledger.events.wire import NAMES
+from flowledger.events.workflow import WorkflowStarted
+from flowledger.projections.reader import Reader, Row
+from flowledger.projections.tables import EPOCH, micros
+
+#: instances that one model is learned from, the last that ended; events of them that are looked through at once
+CASES_MAX, AT_ONCE = 2_000, 100
+#: events of one instance: what has more isn't learned from
+EVENTS_MAX = 5_000
+_KINDS: tuple[type[Event], ...] = (WorkflowStarted, *fold.MEASURED, *fold.OF_TASKS)
+_CLASSES: dict[str, type[Event]] = {NAMES[cls]: cls for cls in _KINDS}
+
+
+async def ended(r: Reader, tenant: str | None, process: str) -> list[Row]:
+    """How many instances of which process have ended in a year; of all tenants, or of one."""
+    return await r.rows(
+        "SELECT tenant_id, process_id, sum(completed + failed + cancelled + terminated)::bigint AS ended FROM measures_day WHERE element = ''"
+        " AND job_type = '' AND at >= now() - interval '365 days' AND (%s::text IS NULL OR tenant_id = %s) AND (%s = '' OR process_id = %s)"
+        " GROUP BY tenant_id, process_id HAVING sum(completed + failed + cancelled + terminated) > 0",
+        (tenant, tenant, process, process),
+    )
+
+
+async def courses(r: Reader, tenant: str, process: str, after: datetime | None = None, most: int = CASES_MAX) -> list[Course]:
+    """Of the last that ended; `after`: of those that began later than that."""
+    rows = await r.rows(
+        "SELECT id FROM traces WHERE tenant_id = %s AND process_id = %s AND ended_at IS NOT NULL AND (%s::timestamptz IS NULL OR started_at > %s)"
+        " ORDER BY ended_at DESC, id DESC LIMIT %s",
+        (tenant, process, after, after, most),
+    )
+    keys, out = [row["id"] for row in rows], list[Course]()
+    for n in range(0, len(keys), AT_ONCE):
+        events = await r.rows(
+            "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - 'variables' - 'output' AS data FROM workflow_events"
+            " WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND event_type = ANY(%s) ORDER BY workflow_instance_id, id",
+            (tenant, keys[n : n + AT_ONCE], list(_CLASSES)),
+        )
+        out += await asyncio.to_thread(_courses, events)
+    return out
+
+
+def _courses(rows: list[Row]) -> list[Course]:
+    by_key: dict[int, list[tuple[Event, int]]] = defaultdict(list)
+    for row in rows:
+        by_key[row["key"]].append((_event(row), micros(row["occurred_at"])))
+    found = (course_of(events) for events in by_key.values() if len(events) <= EVENTS_MAX)
+    return [c for c in found if c is not None and c.outcome]
+
+
+def _event(row: Row) -> Event:
+    cls = _CLASSES[row["event_type"]]
+    given = {k: v for k, v in (row["data"] or {}).items() if k in cls.__struct_fields__}
+    if "key" in cls.__struct_fields__:
+        given["key"] = row["key"]
+    found: Event = msgspec.convert(given, cls, strict=False)
+    return found
+
+
+async def standing(r: Reader, tenant: str, key: int) -> Row | None:
+    """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`. None: there is none, or it hasn't begun."""
+    rows = await r.rows(
+        "SELECT process_id, version, outcome, started_at, state FROM traces WHERE tenant_id = %s AND id = %s", (tenant, key)
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    found: dict[str, Any] = {
+        "process": row["process_id"], "version": row["version"], "outcome": row["outcome"], "started_us": micros(row["started_at"]), "state": "",
+        "since_us": 0,
+    }  # fmt: skip
+    if row["state"] is not None:
+        t = Trace.load(key, tenant, row["state"])
+        found |= {"state": state_of(t), "since_us": since_of(t)}
+    return found
+
+
+def moment(us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=us)
