@@ -192,7 +192,7 @@ def _linked(accounts: Accounts, link: str, until_us: int = 0) -> dict[str, Any]:
 @get("/users", summary="List users")
 async def list_users(request: ApiRequest, cursor: After = "", limit: Limit = 100) -> Response[answers.Page[a.AccountRow]]:
     accounts = _accounts(request)
-    return reply(_page([_user(accounts, u) for u in accounts.known.users.values()], "name", cursor, limit))
+    return reply(_page([_user(accounts, u) for u in (await accounts.known.as_of_now())[0]], "name", cursor, limit))
 
 
 @get("/users/{name:str}", summary="Get a user")
@@ -248,10 +248,10 @@ def _key(k: Key) -> dict[str, Any]:
 
 @get("/api-keys", summary="List API keys")
 async def list_keys(request: ApiRequest, cursor: After = "", limit: Limit = 100) -> Response[answers.Page[a.KeyRow]]:
-    """One's own; with the right users:read everybody's. `used_at` is written every half minute."""
+    """One's own; with the right users:read everybody's. `used_at`: on other nodes it is written every half minute."""
     accounts = _accounts(request)
     who = _identity(request)
-    shown = [k for k in accounts.known.keys.values() if "users:read" in who.rights or who.actor in (k.actor, k.created_by)]
+    shown = [k for k in (await accounts.known.as_of_now())[1] if "users:read" in who.rights or who.actor in (k.actor, k.created_by)]
     return reply(_page([_key(k) for k in shown], "id", cursor, limit))
 
 

@@ -27,6 +27,7 @@ from flowledger.api import (
     directory,
     drafts,
     events,
+    evidence,
     files,
     health,
     holds,
@@ -47,6 +48,7 @@ from flowledger.api import (
     saved_views,
     settings,
     signals,
+    simulations,
     subjects,
     tasks,
     tenants,
@@ -81,6 +83,7 @@ NOUNS: dict[str, list[Any]] = {
     "saved-views": saved_views.HANDLERS,
     "subjects": subjects.HANDLERS,
     "legal-holds": subjects.HOLDS,
+    "evidence": evidence.HANDLERS,
     "retention": retention.HANDLERS,
     "retention-steps": retention.STEPS,
     "jobs": jobs.HANDLERS + callbacks.HANDLERS,
@@ -101,6 +104,7 @@ NOUNS: dict[str, list[Any]] = {
     "tenants": tenants.HANDLERS,
     **insight.HANDLERS,
     **predictions.HANDLERS,
+    **simulations.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -62,7 +62,7 @@ SEEN_PLAN = {
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate", "/v1/definitions/{id}/replay")
 #: what changes accounts or drafts, or only looks at models, is no command
-ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models", "/v1/predictions")
+ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models", "/v1/predictions", "/v1/simulations")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.\w+\.(\w+)_")
 MODEL = (

@@ -102,8 +102,12 @@ class Rates:
         return self._address(peer, forwarded) if self._trusted and forwarded else network_of(peer)
 
     def _address_of(self, peer: str, forwarded: str) -> str:
-        if not self._is_trusted(peer):
-            return network_of(peer)
+        return network_of(self.host_of(peer, forwarded))
+
+    def host_of(self, peer: str, forwarded: str) -> str:
+        """The same as it is, for the log of operations."""
+        if not self._trusted or not self._is_trusted(peer):
+            return peer
         found = peer
         for hop in reversed(forwarded.rsplit(",", HOPS_MAX)[-HOPS_MAX:]):
             text = _bare(hop.strip())
@@ -112,7 +116,7 @@ class Rates:
             found = text
             if not self._is_trusted(text):
                 break
-        return network_of(found)
+        return found
 
     def _is_trusted(self, text: str) -> bool:
         try:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from flowledger.analytics.predict.course import Course
+from flowledger.analytics.simulate.learned import History
 from flowledger.api.problems import Problem, malformed
 from flowledger.events.base import RejectionCode
 
@@ -68,6 +69,9 @@ class Reads(Protocol):
     async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
         """Of the last that ended, or of those that began after a time."""
 
+    async def past(self, tenant: str, process: str) -> History:
+        """What simulations are made from."""
+
     async def standing(self, key: int, tenant: str) -> Row | None:
         """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
 
@@ -93,6 +97,9 @@ class Reads(Protocol):
 
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         """Whether a key seals something that is to be kept."""
+
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        """`name`: report, both, last_seen (`projections/evidence.py`)."""
 
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
@@ -122,6 +129,7 @@ class SqlReads:
             courses,
             coverage,
             event_logs,
+            evidence,
             files,
             groups,
             held,
@@ -167,6 +175,11 @@ class SqlReads:
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
         self._retention = retention
+        self._evidence: dict[str, Callable[..., Awaitable[Any]]] = {
+            "report": evidence.report,
+            "both": evidence.both,
+            "last_seen": evidence.last_seen,
+        }
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -256,6 +269,11 @@ class SqlReads:
             found: Sequence[Course] = await self._courses.courses(self.reader.of(tenant), tenant, process, after)
             return found
 
+    async def past(self, tenant: str, process: str) -> History:
+        async with _told():
+            found: History = await self._courses.past(self.reader.of(tenant), tenant, process)
+            return found
+
     async def standing(self, key: int, tenant: str) -> Row | None:
         async with _told():
             found: Row | None = await self._courses.standing(self.reader.of(tenant), tenant, key)
@@ -294,6 +312,10 @@ class SqlReads:
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         async with _told():
             return await self._retention.needed(self.reader.of(tenant), tenant, key, [self._retention.Term(*t) for t in terms])
+
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        async with _told():
+            return await self._evidence[name](self.reader.of(tenant), tenant, **given)
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

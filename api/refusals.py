@@ -67,11 +67,21 @@ def origin_of(connection: Any, door: str = "http") -> Origin:
     """Of a request or a socket."""
     scope = connection.scope
     identity: Identity | None = scope.get(IDENTITY)
-    client = scope.get("client")
     return Origin(
-        door, client[0] if client else "", connection.headers.get("user-agent", "")[:200], list(identity.roles) if identity else [],
+        door, _host(connection), connection.headers.get("user-agent", "")[:200], list(identity.roles) if identity else [],
         credential_of(identity) if identity else "",
     )  # fmt: skip
+
+
+def _host(connection: Any) -> str:
+    """Behind proxies that are trusted whom they had before them."""
+    scope = connection.scope
+    peer = client[0] if (client := scope.get("client")) else ""
+    app = scope.get("litestar_app")
+    rates = getattr(app.state.get("services"), "rates", None) if app is not None else None
+    if rates is None:
+        return peer
+    return str(rates.host_of(peer, ", ".join(connection.headers.getall("x-forwarded-for", []))))
 
 
 def by_a_person(connection: Any) -> bool:

@@ -84,6 +84,8 @@ class Services:
         self.room = Room()
         #: where histories are run against other models (`api/against.py`)
         self.replays = Room(1, 4, 1, "replays are run")
+        #: where simulations are run (`api/simulations.py`)
+        self.simulations = Room(1, 4, 2, "simulations are run")
         self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
         #: of long histories (`api/instance_views.py`)
         self.moments = Moments()

@@ -309,7 +309,7 @@ async def latency(port: int, created: Callable[[], dict[int, int]], rate: float,
 
         async def start() -> None:
             at = time.time()
-            answer = await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="lat"))
+            answer = await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="lat", version=-1))
             sent[answer.processInstanceKey] = at
 
         running: set[asyncio.Future[Any]] = set()

@@ -89,7 +89,7 @@ class Way(NamedTuple):
 
 
 class Request(NamedTuple):
-    """`path` is percent-encoded, `query` is not."""
+    """`path` is percent-encoded, `query` is not. `sha256`: of the content, where that is not in `data`."""
 
     service: str
     endpoint: str
@@ -98,6 +98,7 @@ class Request(NamedTuple):
     query: Mapping[str, str]
     headers: Mapping[str, str]
     data: bytes
+    sha256: str = ""
 
 
 def endpoint(service: str, region: str) -> str:
@@ -129,7 +130,7 @@ async def send(way: Way, who: Who, asked: Request) -> tuple[httpx2.Response, byt
 def signed(who: Who, asked: Request, headers: Mapping[str, str], now: datetime.datetime) -> dict[str, str]:
     """`headers` with the signature among them."""
     moment, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    content = hashlib.sha256(asked.data).hexdigest()
+    content = asked.sha256 or hashlib.sha256(asked.data).hexdigest()
     all_headers = {**headers, "x-amz-date": moment}
     path = asked.path
     if asked.service == "s3":

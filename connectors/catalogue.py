@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
+from flowledger.connectors.git.config import GitConfig
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
@@ -39,6 +40,7 @@ CONFIGS: dict[str, type[Config]] = {
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
     "mcp": McpConfig,
+    "git": GitConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -53,6 +55,7 @@ def name_of(job_type: str) -> str:
 
 def connectors() -> tuple[Connector, ...]:
     """Those that work; what they need is loaded here."""
+    from flowledger.connectors.git.connector import GitConnector
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
     from flowledger.connectors.openapi.connector import OpenApiConnector
@@ -75,5 +78,6 @@ def connectors() -> tuple[Connector, ...]:
         JavaScriptConnector(),
         LlmConnector(),
         McpConnector(),
+        GitConnector(),
         *FOREIGN,
     )

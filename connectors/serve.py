@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.api.workers import Workers
+from flowledger.connectors import bucket  # noqa: F401 - files may be kept there
 from flowledger.connectors.capabilities import Capabilities
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport

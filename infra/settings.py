@@ -181,7 +181,15 @@ class Settings(BaseSettings):
     )
 
     # --- files of tasks and instances (docs/files.md)
-    blobs: str = Field("", description="Where files are kept: folder:PATH, or NAME:WHERE of a plug-in; empty: folder `data`/blobs")
+    blobs: str = Field(
+        "",
+        description="Where files are kept: folder:PATH, s3:ADDRESS/BUCKET/PREFIX, or NAME:WHERE of a plug-in; empty: folder `data`/blobs",
+    )
+    blobs_region: str = Field(
+        "us-east-1", pattern=r"^[a-z0-9-]{1,64}$", description="Region of the bucket of files, as the service names it"
+    )
+    blobs_access_key: str = Field("", description="Id of the key to the bucket of files")
+    blobs_secret: str = Field("BLOBS", description="Name of the secret that is the key to the bucket of files")
     blob_bytes_max: int = Field(100 * MIB, ge=1024, description="Largest file, bytes")
     blobs_max: int = Field(100_000, ge=1, description="Files of one tenant")
     blob_hours: float = Field(24, ge=0.01, le=24 * 366, description="A file that nothing refers to is deleted after so many hours")

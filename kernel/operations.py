@@ -147,13 +147,19 @@ def _text(given: str, most: int = TEXT_MAX) -> str:
     return values.clean(given[:most])
 
 
+def _reason(command: Any) -> str:
+    """Of a record, as it says itself."""
+    value = getattr(command, "value", None)
+    return str(getattr(command, "reason", "") or (value.get("reason") if isinstance(value, dict) else "") or "")
+
+
 def _common(request: c.Request, answer: dict[str, Any]) -> dict[str, Any]:
     command: Any = request.command
     operation, kind = name_of(command)
     return {
         "operation": _text(operation), "kind": _text(kind), "subject": _text(_subject(command, answer)),
         "names": [_text(n) for n in _names(command)], "details": _details(command),
-        "reason": _text(str(getattr(command, "reason", "") or ""), REASON_MAX), **_from(request),
+        "reason": _text(_reason(command), REASON_MAX), **_from(request),
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from flowledger.analytics import fold
 from flowledger.analytics.predict.course import Course, course_of, since_of, state_of
+from flowledger.analytics.simulate.learned import History
 from flowledger.analytics.trace import Trace
 from flowledger.events.base import Event
 from flowledger.events.wire import NAMES
@@ -43,22 +45,48 @@ async def courses(r: Reader, tenant: str, process: str, after: datetime | None =
         " ORDER BY ended_at DESC, id DESC LIMIT %s",
         (tenant, process, after, after, most),
     )
-    keys, out = [row["id"] for row in rows], list[Course]()
-    for n in range(0, len(keys), AT_ONCE):
-        events = await r.rows(
-            "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - 'variables' - 'output' AS data FROM workflow_events"
-            " WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND event_type = ANY(%s) ORDER BY workflow_instance_id, id",
-            (tenant, keys[n : n + AT_ONCE], list(_CLASSES)),
-        )
+    out = list[Course]()
+    async for events in _events(r, tenant, [row["id"] for row in rows]):
         out += await asyncio.to_thread(_courses, events)
     return out
 
 
-def _courses(rows: list[Row]) -> list[Course]:
+async def _events(r: Reader, tenant: str, keys: list[int]) -> AsyncIterator[list[Row]]:
+    """What is measured of these instances, in order, some instances at a time."""
+    for n in range(0, len(keys), AT_ONCE):
+        yield await r.rows(
+            "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - 'variables' - 'output' AS data FROM workflow_events"
+            " WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND event_type = ANY(%s) ORDER BY workflow_instance_id, id",
+            (tenant, keys[n : n + AT_ONCE], list(_CLASSES)),
+        )
+
+
+async def past(r: Reader, tenant: str, process: str) -> History:
+    """What simulations are made from: the last instances that ended."""
+    rows = await r.rows(
+        "SELECT id FROM traces WHERE tenant_id = %s AND process_id = %s AND ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT %s",
+        (tenant, process, CASES_MAX),
+    )
+    history = History()
+    async for events in _events(r, tenant, [row["id"] for row in rows]):
+        await asyncio.to_thread(_remembered, history, events)
+    return history
+
+
+def _remembered(history: History, rows: list[Row]) -> None:
+    for events in _by_key(rows):
+        history.add(events)
+
+
+def _by_key(rows: list[Row]) -> list[list[tuple[Event, int]]]:
     by_key: dict[int, list[tuple[Event, int]]] = defaultdict(list)
     for row in rows:
         by_key[row["key"]].append((_event(row), micros(row["occurred_at"])))
-    found = (course_of(events) for events in by_key.values() if len(events) <= EVENTS_MAX)
+    return [events for events in by_key.values() if len(events) <= EVENTS_MAX]
+
+
+def _courses(rows: list[Row]) -> list[Course]:
+    found = (course_of(events) for events in _by_key(rows))
     return [c for c in found if c is not None and c.outcome]
 
 

@@ -153,6 +153,15 @@ class Known:
         if used or seen:
             await self.store.seen(list(seen.items()), list(used.items()))
 
+    async def as_of_now(self) -> tuple[list[User], list[Key]]:
+        """With when they were used last, which `users` and `keys` know as of the last change of an account only. Raises: Problem (503)."""
+        try:
+            await self.write_down()
+            _, users, keys = await self.store.load()
+        except AWAY as e:
+            raise away(type(e).__name__) from None
+        return users, keys
+
     async def _end_those_that_are_over(self) -> None:
         for held in list(self._held):
             try:

@@ -58,6 +58,7 @@ RIGHTS: dict[str, str] = {
     "subjects:read": "see which subjects were erased, and which legal holds there are",
     "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
     "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
+    "evidence:read": "see the evidence for auditors: who asked for what, conflicts of duties, who may do what",
     "retention:read": "see for how long what has ended is kept, and what would go by now",
     "retention:write": "say for how long what has ended is kept: whole instances, and protected values of a class",
     "keys:own": "make and revoke API keys of one's own",
@@ -108,7 +109,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read",
-                "subjects:read", "retention:read", "keys:own", "views:own",
+                "subjects:read", "evidence:read", "retention:read", "keys:own", "views:own",
             ),
         ),
     ),

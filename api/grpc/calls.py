@@ -15,6 +15,7 @@ from flowledger.api.grpc.status import (
     DEADLINE_EXCEEDED,
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
+    NOT_FOUND,
     Intent,
     Refused,
     invalid,
@@ -140,7 +141,7 @@ MIGRATE = Intent("MIGRATE", "Expected to migrate process instance but no process
 def start_of(r: Any, wait: bool = False, fetch: list[str] | None = None) -> tuple[c.StartInstance, str]:
     """The command, and how a refusal names the definition. An id goes before a key, as in Zeebe."""
     if r.bpmnProcessId:
-        subject = f"process ID '{r.bpmnProcessId}'" + (f" and version '{r.version}'" if r.version > 0 else "")
+        subject = f"process ID '{r.bpmnProcessId}'" + (f" and version '{r.version}'" if r.version >= 0 else "")
     elif r.processDefinitionKey > 0:
         subject = f"key '{r.processDefinitionKey}'"
     else:
@@ -158,6 +159,8 @@ def start_of(r: Any, wait: bool = False, fetch: list[str] | None = None) -> tupl
         wait=wait,
         fetch=fetch,
     )
+    if r.bpmnProcessId and r.version == 0:  # Zeebe looks for a version 0, which there never is; -1 (and less) is the latest
+        raise Refused(NOT_FOUND, f"Command '{CREATE.name}' rejected with code 'NOT_FOUND': {CREATE.missing.format(subject)}")
     return command, subject
 
 

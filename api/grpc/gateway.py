@@ -217,7 +217,7 @@ class Gateway:
         caller.correlation = metadata.get("x-correlation-id", "")
         caller.trace = trace if TRACEPARENT.fullmatch(trace) else ""
         if method.from_where:
-            caller.origin = origin_of(connection.address, metadata, identity)
+            caller.origin = origin_of(connection.address, metadata, identity, self.rates)
         return caller, identity
 
     def _note(
@@ -227,7 +227,7 @@ class Gateway:
         if (named := NAMES.get(method.name)) is not None:
             operation, kind, _ = named
             who = Caller(caller.actor, caller.tenant, metadata.get("x-correlation-id", ""))
-            who.origin = caller.origin or origin_of(connection.address, metadata, getattr(why, "identity", None))
+            who.origin = caller.origin or origin_of(connection.address, metadata, getattr(why, "identity", None), self.rates)
             self.refusals.note(operation, kind, subject_of(method.name, request), "FORBIDDEN", str(why), who, call=method.name)
 
     async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
@@ -246,7 +246,7 @@ class Gateway:
                 caller = await self.caller(metadata, connection)
                 if method.from_where:
                     caller = Caller(caller.actor, caller.tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
-                    caller.origin = origin_of(connection.address, metadata)
+                    caller.origin = origin_of(connection.address, metadata, rates=self.rates)
             else:
                 caller, _ = self._known(self.door, method, request, metadata, connection)
             try:

@@ -35,9 +35,12 @@ NAMES: dict[str, tuple[str, str, str]] = {
 FROM_WHERE = frozenset(list(NAMES)[:11])
 
 
-def origin_of(address: str, metadata: Mapping[str, str], identity: Any = None) -> Origin:
+def origin_of(address: str, metadata: Mapping[str, str], identity: Any = None, rates: Any = None) -> Origin:
+    """`rates`: knows which proxies are trusted to say whom they had before them."""
     agent = metadata.get("user-agent", "")[:200]
     host = address.rpartition(":")[0] or address
+    if rates is not None:
+        host = rates.host_of(host, metadata.get("x-forwarded-for", ""))
     return Origin("grpc", host, agent, list(identity.roles) if identity else [], credential_of(identity) if identity else "")
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from flowledger.infra.cli.given import json_object
 from flowledger.infra.cli.output import as_json, console, table
 from flowledger.infra.cli.verbs import Json, ServerUrl
 
@@ -346,3 +347,61 @@ def use(
 
     Server(server).post("/v1/predictions/use", {"process": process, "model": model, "reason": reason})
     console().print(f"{process}: model {model}" if model else f"{process}: the newest model")
+
+
+def simulate(
+    process: OfProcess,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="What is assumed instead of what the history says, as JSON")
+    ] = None,
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(
+            "--scenarios", metavar="FILE", help="Changes to the plan by the name of a scenario, as JSON; `version` among them: another one"
+        ),
+    ] = None,
+    given: Annotated[bool, typer.Option("--no-history", help="The plan is the whole of it; nothing is learned")] = False,
+    version: Version = None,
+    runs: Annotated[int, typer.Option("--runs", help="Runs of each scenario")] = 10,
+    seed: Annotated[int, typer.Option("--seed", help="The same gives the same")] = 1,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What would happen: run a process with simulated time, as its history was and by scenarios (docs/simulation.md); times in seconds."""
+    from flowledger.infra.cli.server import Server
+
+    example = '{"two": {"resources": {"desk": {"count": 2}}}}'
+    changes = {} if scenarios is None else json_object(f"@{scenarios}", "--scenarios", example)
+    wanted = [{"name": n, "version": c.pop("version", 0), "changes": c} for n, c in changes.items() if isinstance(c, dict)]
+    assumed = {} if plan is None else json_object(f"@{plan}", "--plan", '{"instances": 500}')
+    body = {"process": process, "plan": assumed, "scenarios": wanted, "learn": not given, "runs": runs, "seed": seed}
+    found = Server(server).post("/v1/simulations", {**body, **({"version": version} if version else {})})
+    if json:
+        as_json(found)
+        return
+    rows = []
+    for i in found["scenarios"]:
+        against = i["against_base_ms"]
+        row = {"scenario": i["name"], "mean": _banded(i["cycle_ms"]["mean"]), "p90": _banded(i["cycle_ms"]["p90"])}
+        row["an hour"] = round(i["throughput"]["mean"] or 0, 3)
+        row["busy"] = ", ".join(f"{name} {band['mean']:.0%}" for name, band in i["resources"].items())
+        row["against base"] = "" if against is None else _difference(against["mean"])
+        rows.append(row | {"unfinished": round(i["unfinished"], 1)})
+    table(rows, list(rows[0]))
+    for i in found["scenarios"]:
+        for stuck in i["stuck"][:3]:
+            console(stderr=True).print(f"[yellow]{i['name']}: stuck {stuck['count']} times at {stuck['why']}[/]")
+    console(stderr=True).print(
+        f"[dim]version {found['version']}, learned from {found['learned_from']} instances, {runs} runs each, seed {seed}, {found['took_ms'] / 1000:.1f} s[/]"
+    )
+
+
+def _banded(band: dict[str, Any]) -> str:
+    if band["mean"] is None:
+        return "none ended"
+    near = "" if band["from"] is None else f" ({band['from'] / 1000:,.0f} to {band['to'] / 1000:,.0f})"
+    return f"{band['mean'] / 1000:,.0f}{near}"
+
+
+def _difference(band: dict[str, Any]) -> str:
+    return _banded(band) if band["sure"] else f"{_banded(band)}, may be chance"

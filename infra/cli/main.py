@@ -395,6 +395,7 @@ def _register() -> None:
         capabilities,
         connectors,
         control,
+        evidence,
         files,
         holds,
         insight,
@@ -429,6 +430,7 @@ def _register() -> None:
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
+    app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
@@ -436,6 +438,7 @@ def _register() -> None:
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
+    app.add_typer(evidence.app, name="evidence", rich_help_panel=CARE)
     app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)

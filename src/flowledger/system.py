@@ -401,7 +401,7 @@ class System:
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
-        from flowledger.connectors import check
+        from flowledger.connectors import bucket, check  # noqa: F401 - files may be kept in a bucket
         from flowledger.infra.blobs import blobs_of
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts

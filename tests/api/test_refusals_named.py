@@ -18,6 +18,7 @@ OF_DOORS = {
     "decision",
     "prediction",
     "predictions",
+    "simulation",
     "draft",
     "legal_hold",
     "subject",

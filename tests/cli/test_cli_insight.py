@@ -131,3 +131,45 @@ def test_what_becomes_of_an_instance_is_learned_told_and_taken_back(done, tmp_pa
         assert http.get("/instances/x/prediction").status_code == 400
         assert http.get(f"/instances/{late['id']}/prediction", headers={"X-Tenant": "others"}).status_code == 404
         assert http.get("/predictions", headers={"X-Tenant": "others"}).json()["items"] == []
+
+
+@pytest.mark.req("D-AI-006")
+def test_what_would_happen_is_simulated_from_the_history_and_by_scenarios(done, tmp_path, server):
+    (tmp_path / "s.bpmn").write_bytes(Flow("simulated").start().service("do", job="simulated-job").end().xml())
+    done("deploy", tmp_path / "s.bpmn")
+    until(lambda: "no instance of simulated has ended yet to learn from" in done("simulate", "simulated", expect=1))
+    with httpx2.Client(base_url=f"{server.url}/v1", timeout=60) as http:
+        for _ in range(5):
+            assert http.post("/instances", json={"definition": "simulated"}).status_code == 201
+        taken = {"type": "simulated-job", "worker": "w", "max": 5, "timeout_ms": 60_000, "wait_ms": 2_000}
+        for job in http.post("/jobs/activate", json=taken).json()["jobs"]:
+            assert http.post(f"/jobs/{job['key']}/complete", json={}).status_code == 200
+    until(lambda: json.loads(done("analytics", "measures", "--process", "simulated", "--json"))["items"][0]["completed"] == 5)
+    plan = {
+        "instances": 400, "arrival": {"every": {"exponential": 500}}, "elements": {"do": {"work": {"exponential": 400}, "resource": "desk"}},
+        "resources": {"desk": {"count": 1}},
+    }  # fmt: skip
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "more.json").write_text(json.dumps({"two": {"resources": {"desk": {"count": 2}}}}))
+    asked = ("simulate", "simulated", "--plan", tmp_path / "plan.json", "--scenarios", tmp_path / "more.json", "--runs", 5, "--seed", 7)
+    found = json.loads(done(*asked, "--json"))
+    assert found["learned_from"] == 5 and found["plan"]["resources"] == {"desk": {"count": 1}}
+    base, two = found["scenarios"]
+    assert (
+        (base["name"], two["name"]) == ("base", "two")
+        and two["against_base_ms"]["mean"]["sure"]
+        and two["against_base_ms"]["mean"]["to"] < 0
+    )
+    again = json.loads(done(*asked, "--json"))
+    assert again["scenarios"] == found["scenarios"]  # by the same seed
+    shown = done(*asked)
+    assert "two" in shown and "desk" in shown
+    learned = json.loads(done("simulate", "simulated", "--runs", 2, "--json"))
+    assert learned["plan"]["elements"]["do"]["work"]["sample"] and learned["scenarios"][0]["cycle_ms"]["mean"]["mean"] is not None
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "resources": {"desk": {"count": 0}}}))
+    assert "resources.desk.count: expected 1 to 10000" in done(*asked, expect=1)
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "instances": 5000}))
+    assert "at most 100000 instances of all runs together" in done(
+        "simulate", "simulated", "--plan", tmp_path / "plan.json", "--runs", 50, expect=1
+    )
+    assert "no process nobody" in done("simulate", "nobody", expect=1)

@@ -138,6 +138,7 @@ def world(door):
 def bodies(w: World) -> dict[str, dict]:
     """Bodies that the owner of the things could send."""
     return {
+        "run_simulation": {"process": f"{MARK}-work"},
         "learn_predictions": {"process": f"{MARK}-work"},
         "use_prediction": {"process": f"{MARK}-work", "model": 1},
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
@@ -189,6 +190,7 @@ OWN = frozenset(
         "remove_legal_hold",
         "put_retention",
         "preview_retention",
+        "remove_retention",
     }
 )
 #: what any tenant may ask, for itself or of the server

@@ -155,7 +155,7 @@ async def test_a_file_comes_from_another_disk(tmp_path, monkeypatch):
         blobs.folder.rmdir()
 
 
-@pytest.mark.parametrize("text", ["folder", "folder:", "s3:x", "x"])
+@pytest.mark.parametrize("text", ["folder", "folder:", "s3:", "x"])
 def test_a_wrong_setting_is_told(tmp_path, text):
     with pytest.raises(SettingsError, match="setting blobs: expected folder:WHERE"):
         of(tmp_path, blobs=text)

@@ -115,9 +115,27 @@ async def test_refusals_are_the_errors_that_clients_know(client, engine, rejecte
 @pytest.mark.parametrize("text", ["[1]", "7", '"x"', "true", "1.5", "{oops", '{"a":1}x'])
 async def test_variables_are_a_json_object(stub, engine, text):
     with pytest.raises(grpc.aio.AioRpcError) as e:
-        await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="order", variables=text))
+        await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="order", version=-1, variables=text))
     assert e.value.code() is grpc.StatusCode.INVALID_ARGUMENT and "variables" in e.value.details()
     assert not engine.calls
+
+
+@pytest.mark.parametrize(("version", "taken"), [(-1, 0), (-7, 0), (1, 1), (2**31 - 1, 2**31 - 1), (0, None)])
+async def test_less_than_0_is_the_latest_version_and_0_is_none_as_in_zeebe(stub, engine, version, taken):
+    engine.answers[c.StartInstance] = {"key": KEY, "definition": 5, "process": "order", "version": 3}
+    request = pb.CreateProcessInstanceRequest(bpmnProcessId="order", version=version)
+    if taken is not None:
+        await stub.CreateProcessInstance(request)
+        assert engine.calls[-1][0].version == taken
+        return
+    for call, wish in (
+        (stub.CreateProcessInstance, request),
+        (stub.CreateProcessInstanceWithResult, pb.CreateProcessInstanceWithResultRequest(request=request)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as e:
+            await call(wish)
+        assert e.value.code() is grpc.StatusCode.NOT_FOUND and not engine.calls
+        assert "process definition with process ID 'order' and version '0', but none found" in e.value.details()
 
 
 async def test_start_needs_a_definition_and_takes_start_elements(stub, engine):
@@ -350,7 +368,7 @@ async def test_a_large_request_and_a_large_answer(stub, engine):
         "key": KEY, "definition": 5, "process": "o", "version": 1, "status": "completed", "variables": command.variables,
     }  # fmt: skip
     text = json.dumps({"blob": "y" * 3_000_000})
-    request = pb.CreateProcessInstanceRequest(bpmnProcessId="o", variables=text)
+    request = pb.CreateProcessInstanceRequest(bpmnProcessId="o", version=-1, variables=text)
     r = await stub.CreateProcessInstanceWithResult(pb.CreateProcessInstanceWithResultRequest(request=request))
     assert json.loads(r.variables) == json.loads(text)
 

@@ -9,6 +9,7 @@ import pytest
 from test_measure_rows import Drawn, History, caught_up, running
 
 from flowledger.analytics.predict.course import without_hands
+from flowledger.analytics.simulate.learned import History as Past
 from flowledger.api.learning import Learning
 from flowledger.api.reads import SqlReads
 from flowledger.infra.learned import MODELS_MAX, Learned
@@ -17,6 +18,7 @@ from flowledger.projections.reader import Reader
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "analytics"))
 from drawn_courses import courses, planned
+from order_model import events_of
 
 pytestmark = pytest.mark.postgres
 
@@ -99,3 +101,19 @@ async def test_only_the_last_models_are_kept_and_the_chosen_one(store):
     assert (await store.in_use("test-a", "p"))["number"] == 2
     assert await store.choose("test-a", "p", 0, "ann", "the newest again")
     assert (await store.in_use("test-a", "p"))["number"] == MODELS_MAX + 3
+
+
+async def test_a_past_of_rows_is_that_of_the_events(db, dsn, schema):
+    log = Drawn(History(33, 200, 5, tenants=("acme",)))
+    async with running(log, dsn, schema, (0,)) as runner:
+        await caught_up(log, runner)
+    ended = {c.key for c in log.history.truth if c.outcome}
+    past = Past()
+    for key, events in events_of(History(33, 200, 5, tenants=("acme",))).items():
+        if key in ended:
+            past.add(events)
+    async with Reader(dsn, schema) as reader:
+        found = await pc.past(reader.of("acme"), "acme", "order")
+    assert found.plan(100) == past.plan(100) and len(found.started) == len(ended)
+    plan = {e: sorted(w[5] for c in log.history.truth if c.outcome for w in c.work if w[0] == e) for e in found.works}
+    assert {e: sorted(w) for e, w in found.works.items()} == plan

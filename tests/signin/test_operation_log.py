@@ -146,7 +146,9 @@ def test_over_grpc_what_was_granted_and_what_was_refused(server, admin, keys):
         with pytest.raises(grpc.RpcError):
             stub.CancelProcessInstance(wish, metadata=operator)
         with pytest.raises(grpc.RpcError):
-            stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="waits", tenantId="elsewhere"), metadata=machine)
+            stub.CreateProcessInstance(
+                pb.CreateProcessInstanceRequest(bpmnProcessId="waits", version=-1, tenantId="elsewhere"), metadata=machine
+            )
     auditor = http_of(server, keys["auditor"])
     rows = found(auditor, 3, instance=instance, operation="cancel_instance")
     assert {(o["actor"], o["outcome"], o["code"], o["door"], tuple(o["roles"]), o["credential"]) for o in rows} == {

@@ -123,6 +123,34 @@ def test_the_command_says_it_in_a_sentence(tmp_path):
     assert done.returncode == 2 and "FLOWLEDGER_AUTH=local" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.req("D-CMP-007")
+def test_the_review_of_who_may_do_what(server, admin):
+    unused, used = key_of(admin, "viewer", actor="review-unused"), key_of(admin, "author", "task-worker", actor="review-used")
+    assert httpx2.get(f"{server.url}/v1/evidence/access", headers=bearer(unused)).status_code == 403
+    assert httpx2.put(f"{server.url}/v1/legal-holds/x", json={"reason": "r"}, headers=bearer(used)).status_code == 403
+    admin.put("/v1/legal-holds/review", json={"reason": "for the review"})
+    deadline = time.monotonic() + 60
+    while True:
+        rows = {(r["kind"], r["actor"]): r for r in admin.get("/v1/evidence/access").json()["items"]}
+        if rows["user", "admin"]["operations"] and rows["key", "review-used"]["used_at"]:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    mine = rows["user", "admin"]
+    assert {"administrator", "conflicting_rights"} <= set(mine["remarks"]) and mine["used_at"] and "users:write" in mine["rights"]
+    assert (
+        rows["key", "review-used"]["roles"] == ["author", "task-worker"] and "conflicting_rights" in rows["key", "review-used"]["remarks"]
+    )
+    conflicts = admin.get("/v1/evidence/duties").json()["rights"]
+    assert {"first": "definitions:write", "second": "tasks:work"}.items() <= next(
+        c for c in conflicts if c["account"] == used["id"]
+    ).items()
+    assert all(c["account"] != unused["id"] for c in conflicts)
+    admin.delete(f"/v1/api-keys/{unused['id']}")
+    table = admin.get("/v1/evidence/access", params={"format": "csv"}).text
+    assert "review-unused" in table and "revoked" in table and "flk_" not in table
+
+
 async def test_a_worker_and_a_client_by_key_and_what_they_did_stands_under_its_name(server, admin):
     author, machine = key_of(admin, "author", actor="builder"), key_of(admin, "machine")
     async with Client(server.url, api_key=author["key"], actor="somebody-else") as client:
@@ -283,7 +311,9 @@ async def test_zeebe_s_clients_bring_a_bearer_token(server, admin):
             assert e.value.code().name == code
         assert "incidents:resolve" in e.value.details()
         with pytest.raises(grpc.aio.AioRpcError) as e:
-            await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="signed", tenantId="other"), metadata=metadata)
+            await stub.CreateProcessInstance(
+                pb.CreateProcessInstanceRequest(bpmnProcessId="signed", version=-1, tenantId="other"), metadata=metadata
+            )
         assert e.value.code().name == "PERMISSION_DENIED"
         health = channel.unary_unary("/grpc.health.v1.Health/Check")
         assert await health(b"") is not None

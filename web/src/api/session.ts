@@ -1,5 +1,5 @@
 import { ApiError, get, send } from "./client";
-import { told, type Me } from "./who";
+import { gone, told, type Me } from "./who";
 
 /** Ask the server who we are. A server that can't say it now is asked again by the pages themselves. */
 export async function whoAmI(): Promise<void> {
@@ -35,5 +35,5 @@ export const issuers = async () => (await get("/session/issuers")).items.filter(
 export async function signOut(everywhere: boolean): Promise<void> {
   const { issuer_url } = await send("DELETE", "/session", undefined, { everywhere });
   if (issuer_url) location.assign(issuer_url);
-  else told(null);
+  else gone();
 }

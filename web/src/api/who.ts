@@ -40,10 +40,22 @@ export function bearer(given: string) {
 /** Browsers give no header to an `EventSource`, and none to a WebSocket. */
 export const byToken = () => token !== "";
 
+/** The session ended by itself, with pages open: they wait for whose they are. */
+let ended = false;
+export const endedAmid = () => ended;
+
 /** The server doesn't know us (any more). */
 export function unknown() {
   token = "";
-  if (signedIn()) told(null);
+  if (!signedIn()) return;
+  ended = true;
+  told(null);
+}
+
+/** Somebody has gone, and leaves nothing on the screen. */
+export function gone() {
+  ended = false;
+  told(null);
 }
 
 export function setActor(name: string) {

@@ -1,18 +1,23 @@
 import { Alert, Button, Center, Divider, Group, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState, type FormEvent, type ReactNode } from "react";
+import { Fragment, useEffect, useLayoutEffect, useRef, useState, type FormEvent, type ReactNode } from "react";
+import { createPortal } from "react-dom";
 import { ApiError } from "~/api/client";
 import { useSignIn } from "~/api/me";
+import { endedAmid } from "~/api/who";
 import { byLink, issuers, signIn, whoAmI, whoAmIAtStart } from "~/api/session";
 import { useText } from "~/i18n";
 import { useEmbedded, useToken } from "./embed";
 
-/** The pages, for whoever is known to the server; for all others the door. */
+/** The pages, for whoever is known to the server; for all others the door. A session that ends by itself takes nothing with it: pages stay as they are behind the door, unseen, until the same person is back. */
 export function Door({ children }: { children: ReactNode }) {
   const me = useSignIn();
   const [away, setAway] = useState(false);
   const [link, setLink] = useState(linkOf);
   const framed = useEmbedded();
+  const person = useRef("");
+  if (me) person.current = me.name;
+  const [run, setRun] = useState(0);
   useToken();
   useEffect(() => {
     let left = false;
@@ -33,9 +38,24 @@ export function Door({ children }: { children: ReactNode }) {
         <Loader size="sm" />
       </Center>
     );
-  if (me === null && framed) return <Framed />;
-  if (me === null || (link && me?.auth === "local")) return <SignIn link={link} done={() => setLink("")} />;
-  return children;
+  const out = me === null || Boolean(link && me?.auth === "local");
+  const waits = me === null && !link && person.current !== "" && endedAmid();
+  const door = framed && me === null ? <Framed /> : <SignIn link={link} done={() => setLink("")} whose={waits ? person.current : ""} other={() => setRun(run + 1)} />;
+  return (
+    <>
+      {(!out || waits) && <Fragment key={`${person.current} ${run}`}>{children}</Fragment>}
+      {out && (waits ? <Before>{door}</Before> : door)}
+    </>
+  );
+}
+
+/** Before all that is open, its dialogs too: neither seen nor reached meanwhile. */
+function Before({ children }: { children: ReactNode }) {
+  useLayoutEffect(() => {
+    document.body.classList.add("fl-out");
+    return () => document.body.classList.remove("fl-out");
+  }, []);
+  return createPortal(<div className="fl-door">{children}</div>, document.body);
 }
 
 /** In a frame nobody types a password: the page around says who looks. */
@@ -68,10 +88,11 @@ function failureOf(t: ReturnType<typeof useText>): string {
 /** The page that was asked for. */
 const wanted = () => (location.pathname === "/sign-in" ? "/" : location.pathname + location.search + location.hash);
 
-function SignIn({ link, done }: { link: string; done: () => void }) {
+/** `whose`: pages wait behind the door for that person; `other`: another one comes, and must not see them. */
+function SignIn({ link, done, whose, other }: { link: string; done: () => void; whose: string; other: () => void }) {
   const t = useText();
   const client = useQueryClient();
-  const [name, setName] = useState("");
+  const [name, setName] = useState(whose);
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const [busy, setBusy] = useState(false);
@@ -83,9 +104,14 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
     setBusy(true);
     setFailed("");
     try {
-      client.clear();
+      const same = whose !== "" && name.trim() === whose;
+      if (!same) {
+        client.clear();
+        other();
+      }
       await (link ? byLink(link, password) : signIn(name.trim(), password));
       if (location.pathname === "/sign-in") location.replace("/");
+      if (same) void client.invalidateQueries();
       done();
     } catch (e) {
       const code = e instanceof ApiError ? e.problem.code : "";
@@ -105,8 +131,13 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
           <Title order={1} size="h3">
             {t(link ? "signin.choose" : "signin.title")}
           </Title>
-          {!link && <TextInput label={t("signin.name")} autoComplete="username" value={name} maxLength={100} onChange={(e) => setName(e.currentTarget.value)} required withAsterisk={false} autoFocus />}
-          <PasswordInput label={t("signin.password")} description={link ? t("signin.rule") : undefined} autoComplete={link ? "new-password" : "current-password"} value={password} maxLength={256} minLength={link ? 12 : undefined} onChange={(e) => setPassword(e.currentTarget.value)} required withAsterisk={false} />
+          {whose && (
+            <Text size="sm" c="dimmed">
+              {t("signin.ended")}
+            </Text>
+          )}
+          {!link && <TextInput label={t("signin.name")} autoComplete="username" value={name} maxLength={100} onChange={(e) => setName(e.currentTarget.value)} required withAsterisk={false} autoFocus={!whose} />}
+          <PasswordInput autoFocus={whose !== ""} label={t("signin.password")} description={link ? t("signin.rule") : undefined} autoComplete={link ? "new-password" : "current-password"} value={password} maxLength={256} minLength={link ? 12 : undefined} onChange={(e) => setPassword(e.currentTarget.value)} required withAsterisk={false} />
           {link && <PasswordInput label={t("signin.again")} autoComplete="new-password" value={again} maxLength={256} onChange={(e) => setAgain(e.currentTarget.value)} required withAsterisk={false} />}
           {failed && (
             <Alert color="red" variant="light" role="alert">

@@ -67,6 +67,7 @@ export const en: Record<string, string> = {
   "once.copied": "Copied",
   "once.done": "I have it",
   "embed.wanted": "Waiting for the page around to say who looks",
+  "signin.ended": "Your session has ended. What you had open is kept: sign in to go on where you were.",
   "signin.title": "Sign in",
   "signin.choose": "Choose a password",
   "signin.name": "Name",
