@@ -6,7 +6,7 @@ A series is an instance's definition as a whole (`element` is empty), one of its
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flowledger.analytics.spread import BUCKET_MAX, bucket_of
 
@@ -124,15 +124,66 @@ class Cell(NamedTuple):
             spread[key] = spread.get(key, 0) + 1
 
 
+#: how many, how many of them kept what was promised, sum, least, most (the last three in millionths, times in microseconds)
+Tally = list[Any]
+_N, _KEPT, _TOTAL, _LOW, _HIGH = range(5)
+
+
+class Broken(NamedTuple):
+    """A promise that wasn't kept: at what, when it ended, how much too late."""
+
+    series: Series
+    name: str
+    instance: int
+    at: int
+    over_us: int
+
+
+class Named:
+    """What a batch adds to KPIs: (series, name, value that it is told by) -> by minute; and the promises that were broken."""
+
+    __slots__ = ("broken", "minutes")
+
+    def __init__(self) -> None:
+        self.minutes: dict[tuple[Series, str, str, int], Tally] = {}
+        self.broken: list[Broken] = []
+
+    def add(self, series: Series, name: str, by: str, us: int, total: int, kept: bool = False) -> None:
+        key = (series, name, by, us - us % MINUTE_US)
+        row = self.minutes.get(key)
+        if row is None:
+            self.minutes[key] = [1, int(kept), total, total, total]
+            return
+        row[_N] += 1
+        row[_KEPT] += kept
+        row[_TOTAL] += total
+        row[_LOW], row[_HIGH] = min(row[_LOW], total), max(row[_HIGH], total)
+
+    def rolled(self, grain: str) -> dict[tuple[Series, str, str, int], Tally]:
+        size = GRAINS[grain]
+        out: dict[tuple[Series, str, str, int], Tally] = {}
+        for (series, name, by, at), row in self.minutes.items():
+            key = (series, name, by, at - at % size)
+            known = out.get(key)
+            if known is None:
+                out[key] = list(row)
+            else:
+                for n in (_N, _KEPT, _TOTAL):
+                    known[n] += row[n]
+                known[_LOW], known[_HIGH] = min(known[_LOW], row[_LOW]), max(known[_HIGH], row[_HIGH])
+        return out
+
+
 class Figures:
     """What a batch of events adds: `minutes`: (place, start of the minute in µs) -> numbers; `spreads`: (place, start of the hour) -> how times are spread.
 
     What took less than a millisecond has no bucket: it is what the others lack.
     """
 
-    __slots__ = ("_cells", "_moments", "_since", "minutes", "paths", "spreads", "variants")
+    __slots__ = ("_cells", "_moments", "_since", "kpis", "minutes", "paths", "spreads", "variants")
 
     def __init__(self) -> None:
+        self.kpis = Named()
         #: of what has ended: (version as a whole, start of the day, variant) -> numbers; and (tenant, process, variant) -> its path, and how many elements more
         self.variants: dict[tuple[Series, int, str], Numbers] = {}
         self.paths: dict[tuple[str, str, str], tuple[list[str], int]] = {}

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.analytics import trace as tr
+from flowledger.analytics import named as nm
+from flowledger.analytics import ways
 from flowledger.analytics.figures import ATTEMPTS, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
-from flowledger.analytics.trace import Trace, Work
+from flowledger.analytics.terms import NO_TERMS, Terms
+from flowledger.analytics.trace import Trace, Work, hold
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -20,13 +22,14 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Event
 
 
-def started(e: wf.WorkflowStarted, tenant: str, us: int, figures: Figures) -> Trace:
-    """The trace of an instance that begins."""
+def started(e: wf.WorkflowStarted, tenant: str, us: int, figures: Figures, terms: Terms = NO_TERMS) -> Trace:
+    """The trace of an instance that begins. `terms`: what is in force."""
     t = Trace(e.key, tenant, e.process, e.definition, e.version, us)
-    t.fresh = True
-    tr.begin(t, us, figures)
+    t.fresh, t.terms = True, terms
+    ways.begin(t, us, figures)
+    nm.started(t, e.variables, us, figures.kpis)
     if e.token:
-        tr.arrive(t, e.token, e.element, e.key, us, figures)
+        ways.arrive(t, e.token, e.element, e.key, us, figures)
     return t
 
 
@@ -54,6 +57,8 @@ def apply_task(t: Trace, task: int, e: Event, us: int, figures: Figures) -> bool
     return True
 
 
+#: groups that work is for which are remembered
+GROUPS_MAX = 20
 #: events that name tasks and no instance
 OF_TASKS: tuple[type[Event], ...] = (ta.TaskLeased, ta.TaskReturned, ta.TaskTimedOut)
 
@@ -63,35 +68,36 @@ OF_TASKS: tuple[type[Event], ...] = (ta.TaskLeased, ta.TaskReturned, ta.TaskTime
 
 def _ended(outcome: str) -> Callable[[Trace, Any, int, Figures], None]:
     def handler(t: Trace, e: Any, us: int, figures: Figures) -> None:
-        tr.end(t, outcome, us, figures, e.token if type(e) is wf.WorkflowCompleted else 0)
+        ways.end(t, outcome, us, figures, e.token if type(e) is wf.WorkflowCompleted else 0)
 
     return handler
 
 
 def _migrated(t: Trace, e: wf.WorkflowMigrated, us: int, figures: Figures) -> None:
-    tr.migrate(t, e.process, e.definition, e.version, e.elements or {}, us, figures)
+    ways.migrate(t, e.process, e.definition, e.version, e.elements or {}, us, figures)
     for token, scope, element in e.opened or ():
-        tr.arrive(t, token, element, scope, us, figures)
+        ways.arrive(t, token, element, scope, us, figures)
     for token_text, scope in (e.moved or {}).items():
-        tr.rescope(t, int(token_text), scope)
+        ways.rescope(t, int(token_text), scope)
 
 
 def _rolled_back(t: Trace, e: wf.WorkflowRolledBack, us: int, figures: Figures) -> None:
     """It stands as it stood: what is not there any more was given up, what is there again has arrived again."""
     tokens = {row[0]: (row[1], row[2]) for row in e.tokens or ()}
+    nm.took(t, e.variables)
     for token in [k for k in t.visits if k not in tokens]:
-        tr.leave(t, token, us, figures)
+        ways.leave(t, token, us, figures)
     if e.definition != t.definition:
-        tr.migrate(t, e.process, e.definition, e.version, {}, us, figures)
+        ways.migrate(t, e.process, e.definition, e.version, {}, us, figures)
     for token, (scope, element) in sorted(tokens.items()):
         here = t.visits.get(token)
         if here is None:
-            tr.arrive(t, token, element, scope, us, figures, counted=not _runs(t, scope, element), runs=_runs(t, scope, element))
+            ways.arrive(t, token, element, scope, us, figures, counted=not _runs(t, scope, element), runs=_runs(t, scope, element))
         elif here.element and here.element != element:
-            tr.leave(t, token, us, figures)
-            tr.arrive(t, token, element, scope, us, figures)
+            ways.leave(t, token, us, figures)
+            ways.arrive(t, token, element, scope, us, figures)
         else:
-            tr.rescope(t, token, scope)
+            ways.rescope(t, token, scope)
 
 
 # --- tokens
@@ -107,7 +113,7 @@ def _activated(t: Trace, e: fl.ElementActivated, us: int, figures: Figures) -> N
     if e.token in t.visits:  # it arrived before, and waits now
         return
     runs = _runs(t, e.scope, e.element)
-    tr.arrive(t, e.token, e.element, e.scope, us, figures, counted=not runs and e.handler_of != e.token, runs=e.index > 0)
+    ways.arrive(t, e.token, e.element, e.scope, us, figures, counted=not runs and e.handler_of != e.token, runs=e.index > 0)
 
 
 def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
@@ -115,22 +121,22 @@ def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
     if here is None:
         return
     if e.spawned:
-        tr.arrive(t, e.spawned, e.target, here.scope, us, figures)
+        ways.arrive(t, e.spawned, e.target, here.scope, us, figures)
     else:
-        tr.move(t, e.token, here, e.target, us, figures)
+        ways.move(t, e.token, here, e.target, us, figures)
 
 
 def _gateway_reached(t: Trace, e: fl.GatewayReached, us: int, figures: Figures) -> None:
     for token in e.consumed:
-        tr.leave(t, token, us, figures, done=True)
+        ways.leave(t, token, us, figures, done=True)
 
 
 def _token_ended(t: Trace, e: fl.ElementCompleted | fl.ElementTerminated, us: int, figures: Figures) -> None:
-    tr.leave(t, e.token, us, figures, done=type(e) is fl.ElementCompleted)
+    ways.leave(t, e.token, us, figures, done=type(e) is fl.ElementCompleted)
 
 
 def _run_ended(t: Trace, e: fl.LoopItemCompleted, us: int, figures: Figures) -> None:
-    tr.leave(t, e.item, us, figures, done=True)
+    ways.leave(t, e.item, us, figures, done=True)
 
 
 def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
@@ -145,7 +151,13 @@ def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
 def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> None:
     if e.token and e.token not in t.visits:
         return
-    w = tr.hold(t, e.task, e.token, e.element, e.job_type, us, bool(e.listener))
+    w = hold(t, e.task, e.token, e.element, e.job_type, us, bool(e.listener))
+    if isinstance(e.details, dict):
+        _about(w, e.details)
+        groups = e.details.get("candidate_groups")
+        w.groups = tuple(g for g in groups if isinstance(g, str))[:GROUPS_MAX] if isinstance(groups, list) else ()
+    if not w.listener and nm.timed(t, w.element):
+        w.hands = []
     for place in w.places[2:]:
         figures.add(place, us, STARTED)
     if w.listener:
@@ -158,11 +170,17 @@ def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> Non
             figures.add(place, us, REWORKED)
 
 
+def _about(w: Work, details: dict[str, Any]) -> None:
+    """Who has it, and by when it is due."""
+    if "assignee" in details:
+        w.who = details["assignee"] if isinstance(details["assignee"], str) else ""
+    if "due_us" in details:
+        w.due_us = details["due_us"] if type(details["due_us"]) is int else 0
+
+
 def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, again: bool = False) -> None:
     """It is out of hand. `again`: there will be another attempt."""
-    if w.hand_us:
-        w.worked_us += max(0, us - w.hand_us)
-        w.hand_us = 0
+    w.put_down(us)
     w.leased = False
     t.attempts += 1
     t.errors += failed
@@ -175,6 +193,8 @@ def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, agai
 
 
 def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) -> None:
+    if e.merged == t.key and e.variables:
+        nm.took(t, e.variables)
     w = _let_go(t, e.task)
     if w is None:
         return
@@ -189,6 +209,8 @@ def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) ->
         t.wait_us += wait_us
         t.work_us += w.worked_us
         t.worked += 1
+        nm.paid(t, w, us, figures.kpis, done=True)
+        nm.worked(t, w, e.variables, us, wait_us, figures.kpis)
     figures.work(jobs if w.listener else w.places, us, wait_us, w.worked_us)
 
 
@@ -207,7 +229,7 @@ def _task_failed(t: Trace, e: ta.TaskFailed, us: int, figures: Figures) -> None:
 def _task_dropped(t: Trace, e: ta.TaskCancelled | ta.TaskSkipped, us: int, figures: Figures) -> None:
     w = _let_go(t, e.task)
     if w is not None:
-        tr.withdrawn(w, us, figures)
+        ways.withdrawn(t, w, us, figures)
 
 
 #: a person has it in hand
@@ -216,15 +238,23 @@ _IN_HAND = ("started", "in_progress")
 
 def _task_moved(t: Trace, e: ta.TaskChanged, us: int, figures: Figures) -> None:
     w = t.work.get(e.task)
-    if w is None or w.leased:
+    if w is None:
+        return
+    if isinstance(e.details, dict):
+        _about(w, e.details)
+    if w.leased:
         return
     if type(e) is ta.TaskAccepted:
         w.accepted_us = us
     if e.status in _IN_HAND:
         w.hand_us = w.hand_us or us
-    elif w.hand_us:
-        w.worked_us += max(0, us - w.hand_us)
-        w.hand_us = 0
+    else:
+        w.put_down(us)
+
+
+def _variables(t: Trace, e: wf.VariableSet, us: int, figures: Figures) -> None:
+    if e.scope == t.key:
+        nm.took(t, e.variables)
 
 
 def _incident(t: Trace, e: wa.IncidentRaised, us: int, figures: Figures) -> None:
@@ -239,6 +269,7 @@ _HANDLERS: dict[type[Event], Callable[[Trace, Any, int, Figures], None]] = {
     wf.WorkflowFailed: _ended("failed"),
     wf.WorkflowCancelled: _ended("cancelled"),
     wf.WorkflowTerminated: _ended("terminated"),
+    wf.VariableSet: _variables,
     wf.WorkflowMigrated: _migrated,
     wf.WorkflowRolledBack: _rolled_back,
     fl.ElementActivated: _activated,

@@ -15,20 +15,20 @@ from flowledger.analytics.figures import (
     CANCELLED,
     COMPLETED,
     FAILED,
-    MOVED_IN,
-    MOVED_OUT,
-    STARTED,
     TERMINATED,
-    Figures,
     Place,
     Places,
     places_of,
 )
+from flowledger.analytics.terms import NO_TERMS, Terms
+from flowledger.events.avro import decode_json
 
 #: elements of a path that are remembered; what comes after is counted alone
 PATH_MAX = 300
 #: stays of an instance that are followed at once; what is beyond counts in `left_out` and nowhere else
 OPEN_MAX = 5_000
+#: times that one piece of work was in hand which are remembered
+HANDS_MAX = 200
 
 #: outcome -> what counts it
 ENDS = {"completed": COMPLETED, "failed": FAILED, "cancelled": CANCELLED, "terminated": TERMINATED}
@@ -49,24 +49,38 @@ class Visit:
 
 class Work:
     """`hand_us`: since when it is in hand (0: it isn't); `worked_us`: how long it was before. `leased`: a worker has it. `places`: where it counts, as
-    `Places.work` has them."""
+    `Places.work` has them. `due_us`, `groups`, `who`: by when it is due, whom it is for, who has it (forgotten with it). `hands`: when it was in hand, where
+    that must be known."""
 
-    __slots__ = ("accepted_us", "created_us", "element", "hand_us", "job_type", "leased", "listener", "places", "token", "worked_us")
+    __slots__ = (
+        "accepted_us", "created_us", "due_us", "element", "groups", "hand_us", "hands", "job_type", "leased", "listener", "places", "token", "who", "worked_us",
+    )  # fmt: skip
 
     def __init__(self, places: tuple[Place, ...], token: int, element: str, job_type: str, created_us: int, listener: bool) -> None:
         self.places, self.token, self.element, self.job_type, self.created_us, self.listener = (
             places, token, element, job_type, created_us, listener,
         )  # fmt: skip
-        self.hand_us = self.worked_us = self.accepted_us = 0
+        self.hand_us = self.worked_us = self.accepted_us = self.due_us = 0
         self.leased = False
+        self.who = ""
+        self.groups: tuple[str, ...] = ()
+        self.hands: list[tuple[int, int]] | None = None
+
+    def put_down(self, us: int) -> None:
+        """It is out of hand."""
+        if self.hand_us:
+            self.worked_us += max(0, us - self.hand_us)
+            if self.hands is not None and len(self.hands) < HANDS_MAX:
+                self.hands.append((self.hand_us, us))
+            self.hand_us = 0
 
 
 class Trace:
     """`key` is the instance's."""
 
     __slots__ = (
-        "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "more", "outcome", "path", "process", "retries",
-        "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "way", "work", "work_us", "worked",
+        "attempts", "costs", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "more", "outcome", "path", "process", "retries",
+        "reworked", "places", "started_us", "tenant", "terms", "times", "touched", "values", "version", "visits", "wait_us", "way", "work", "work_us", "worked",
     )  # fmt: skip
 
     def __init__(self, key: int, tenant: str, process: str, definition: int, version: int, started_us: int) -> None:
@@ -82,11 +96,19 @@ class Trace:
         self.attempts = self.retries = self.errors = self.incidents = self.reworked = self.left_out = self.more = 0
         #: for the shell: it has no row yet; it is among those that a batch has changed
         self.fresh = self.touched = False
+        #: for KPIs: what is in force; what it has cost so far; variables that they read, as JSON (None: it began without KPIs)
+        self.terms: Terms = NO_TERMS
+        self.costs: dict[str, int] | None = None
+        self.values: dict[str, str] | None = None
         self.under(process, definition, version)
 
     def under(self, process: str, definition: int, version: int) -> None:
         self.process, self.definition, self.version = process, definition, version
         self.places: Places = places_of(self.tenant, process, definition, version)
+
+    def known(self) -> dict[str, Any]:
+        """Variables that KPIs read."""
+        return {name: decode_json(value) for name, value in (self.values or {}).items()}
 
     @property
     def variant(self) -> str:
@@ -97,9 +119,12 @@ class Trace:
         """As JSON."""
         visits = [[k, v.element, v.scope, v.since_us, v.repeats, v.failing] for k, v in self.visits.items()]
         work = [
-            [k, w.token, w.element, w.job_type, w.created_us, w.listener, w.hand_us, w.worked_us, w.accepted_us, w.leased]
+            [
+                k, w.token, w.element, w.job_type, w.created_us, w.listener, w.hand_us, w.worked_us, w.accepted_us, w.leased, w.due_us, w.who, list(w.groups),
+                w.hands if w.hands is None else [list(h) for h in w.hands],
+            ]
             for k, w in self.work.items()
-        ]
+        ]  # fmt: skip
         numbers = [
             self.wait_us,
             self.work_us,
@@ -112,48 +137,54 @@ class Trace:
             self.left_out,
             self.more,
         ]
-        return [self.process, self.definition, self.version, self.started_us, visits, work, list(self.path), dict(self.times), numbers]
+        return [
+            self.process,
+            self.definition,
+            self.version,
+            self.started_us,
+            visits,
+            work,
+            list(self.path),
+            dict(self.times),
+            numbers,
+            self.costs,
+            self.values,
+        ]
 
     @classmethod
     def load(cls, key: int, tenant: str, row: Row) -> Trace:
-        process, definition, version, started_us, visits, work, path, times, numbers = row
+        process, definition, version, started_us, visits, work, path, times, numbers, costs, values = row
         t = cls(key, tenant, process, definition, version, started_us)
         for token, element, scope, since_us, repeats, failing in visits:
-            v = _stand(t, token, element, scope, since_us, repeats)
+            v = stand(t, token, element, scope, since_us, repeats)
             v.failing = failing
-        for task, token, element, job_type, created_us, listener, hand_us, worked_us, accepted_us, leased in work:
+        for (
+            task,
+            token,
+            element,
+            job_type,
+            created_us,
+            listener,
+            hand_us,
+            worked_us,
+            accepted_us,
+            leased,
+            due_us,
+            who,
+            groups,
+            hands,
+        ) in work:
             w = hold(t, task, token, element, job_type, created_us, listener)
-            w.hand_us, w.worked_us, w.accepted_us, w.leased = hand_us, worked_us, accepted_us, leased
-        t.path, t.times = list(path), dict(times)
+            w.hand_us, w.worked_us, w.accepted_us, w.leased, w.due_us, w.who, w.groups = (
+                hand_us, worked_us, accepted_us, leased, due_us, who, tuple(groups),
+            )  # fmt: skip
+            w.hands = None if hands is None else [(a, b) for a, b in hands]
+        t.path, t.times, t.costs, t.values = list(path), dict(times), costs, values
         (t.wait_us, t.work_us, t.worked, t.attempts, t.retries, t.errors, t.incidents, t.reworked, t.left_out, t.more) = numbers
         return t
 
 
-def begin(t: Trace, us: int, figures: Figures) -> None:
-    figures.add(t.places.whole, us, STARTED)
-
-
-def arrive(t: Trace, token: int, element: str, scope: int, us: int, figures: Figures, *, counted: bool = True, runs: bool = False) -> None:
-    """A token that wasn't there stands at an element. `runs`: it is a run of a loop."""
-    if len(t.visits) >= OPEN_MAX:
-        t.left_out += 1
-        return
-    around = t.visits.get(scope)
-    repeats = runs or (around is not None and around.repeats)
-    v = _stand(t, token, element if counted else "", scope, us, repeats)
-    if counted:
-        _count(t, v, us, figures)
-
-
-def _count(t: Trace, v: Visit, us: int, figures: Figures) -> None:
-    figures.add(v.place, us, STARTED)
-    if len(t.path) < PATH_MAX:
-        t.path.append(v.element)
-    else:
-        t.more += 1
-
-
-def _stand(t: Trace, token: int, element: str, scope: int, us: int, repeats: bool) -> Visit:
+def stand(t: Trace, token: int, element: str, scope: int, us: int, repeats: bool) -> Visit:
     v = t.visits[token] = Visit(element, t.places.element(element), scope, us, repeats)
     if scope != t.key:
         t.kids.setdefault(scope, {})[token] = None
@@ -165,96 +196,3 @@ def hold(t: Trace, task: int, token: int, element: str, job_type: str, us: int, 
     if (v := t.visits.get(w.token)) is not None:
         v.tasks = [*(v.tasks or ()), task]
     return w
-
-
-def move(t: Trace, token: int, v: Visit, element: str, us: int, figures: Figures) -> None:
-    """It leaves where it was, done, and arrives at `element`."""
-    _left(t, v, us, figures, done=True)
-    v.element, v.place, v.since_us, v.failing, v.tasks = element, t.places.element(element), us, False, None
-    for kid in list(t.kids.get(token, ())):
-        leave(t, kid, us, figures)
-    _count(t, v, us, figures)
-
-
-def leave(t: Trace, token: int, us: int, figures: Figures, *, done: bool = False) -> None:
-    """The token is gone, and all below it."""
-    for kid in list(t.kids.pop(token, ())):
-        leave(t, kid, us, figures)
-    v = t.visits.pop(token, None)
-    if v is None:
-        return
-    if (kids := t.kids.get(v.scope)) is not None:
-        kids.pop(token, None)
-        if not kids:
-            del t.kids[v.scope]
-    _left(t, v, us, figures, done=done)
-
-
-def _left(t: Trace, v: Visit, us: int, figures: Figures, *, done: bool) -> None:
-    for task in v.tasks or ():
-        if (w := t.work.pop(task, None)) is not None:
-            withdrawn(w, us, figures)
-    if not v.element:
-        return
-    if done:
-        figures.at(v.place, us).completed(max(0, us - v.since_us))
-    else:
-        figures.add(v.place, us, FAILED if v.failing else CANCELLED)
-
-
-def withdrawn(w: Work, us: int, figures: Figures) -> None:
-    for place in w.places[2:]:
-        figures.add(place, us, CANCELLED)
-
-
-def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> None:
-    """`token`: the last one, which has done what it had to do."""
-    if token:
-        leave(t, token, us, figures, done=True)
-    for key in list(t.visits):
-        leave(t, key, us, figures)
-    for w in t.work.values():  # of no token
-        withdrawn(w, us, figures)
-    t.work.clear()
-    t.outcome, t.ended_us = outcome, us
-    whole, lasted_us = t.places.whole, max(0, us - t.started_us)
-    if outcome == "completed":
-        figures.at(whole, us).completed(lasted_us)
-    else:
-        figures.add(whole, us, ENDS[outcome])
-    t.way = t.variant
-    figures.variant(whole, us, t.way, ENDS[outcome], lasted_us, t.path, t.more)
-
-
-def migrate(t: Trace, process: str, definition: int, version: int, renamed: dict[str, str], us: int, figures: Figures) -> None:
-    """What is under way goes on under another definition: it has left the one and come to the other."""
-    _moved(t, us, figures, MOVED_OUT)
-    t.under(process, definition, version)
-    for v in t.visits.values():
-        v.element = renamed.get(v.element, v.element)
-        v.place = t.places.element(v.element)
-    for w in t.work.values():
-        w.element = renamed.get(w.element, w.element)
-        w.places = t.places.work(w.element, w.job_type)
-    _moved(t, us, figures, MOVED_IN)
-
-
-def _moved(t: Trace, us: int, figures: Figures, column: int) -> None:
-    figures.add(t.places.whole, us, column)
-    for v in t.visits.values():
-        if v.element:
-            figures.add(v.place, us, column)
-    for w in t.work.values():
-        for place in w.places[2:]:
-            figures.add(place, us, column)
-
-
-def rescope(t: Trace, token: int, scope: int) -> None:
-    if (v := t.visits.get(token)) is not None and v.scope != scope:
-        if (kids := t.kids.get(v.scope)) is not None:
-            kids.pop(token, None)
-            if not kids:
-                del t.kids[v.scope]
-        v.scope = scope
-        if scope != t.key:
-            t.kids.setdefault(scope, {})[token] = None

@@ -55,7 +55,7 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures, heatmap, bottlenecks, variants, comparison, export. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison, export, kpi_figures, kpi_promised, sla. `given`: as the query has it."""
 
     async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
         """What a rule of an alert is held against by now: `(group, points)` of each group (`projections/alerts.py`)."""
@@ -134,6 +134,7 @@ class SqlReads:
             groups,
             held,
             insight,
+            kpis,
             measures,
             retention,
             subjects,
@@ -168,6 +169,7 @@ class SqlReads:
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
+            "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses

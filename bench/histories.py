@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flowledger.events import definition as de
 from flowledger.events import flow as fl
+from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
@@ -28,6 +30,9 @@ START_US = 1_767_571_200_000_000
 SECOND, MINUTE, HOUR, DAY = 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 PROCESS = "order"
 TENANTS = ("", "acme")
+REGIONS = ("DE", "AT", "CH", "FR")
+#: an approval is due after
+DUE_US = 4 * HOUR
 JOBS = {"check": "order.check", "mend": "order.mend", "pack": "stock.pack", "bill": "money.bill", "ship": "stock.ship"}
 
 
@@ -54,6 +59,16 @@ class Case:
     incidents: list[tuple[str, int]] = field(default_factory=list)
     #: element, time: work that had been done before
     reworked: list[tuple[str, int]] = field(default_factory=list)
+    #: element, job type, when its work was made, from when to when it was in hand, once or several times
+    hands: list[tuple[str, str, int, int, int]] = field(default_factory=list)
+
+    @property
+    def region(self) -> str:
+        return REGIONS[self.key % 4]
+
+    @property
+    def amount(self) -> int:
+        return self.key * 37 % 1000
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -63,16 +78,17 @@ class Case:
 class History:
     """`cases`: how many instances; `days`: over how many days they begin; `partitions`: of the log; `open_share`: how many are left unfinished;
     `alike`: the versions don't differ; `steady`: an approval waits for two hours, half an hour more or less, instead of for a time
-    that has no memory; `later`: from which share of the days on it waits twice as long (a planted drift)."""
+    that has no memory; `later`: from which share of the days on it waits twice as long (a planted drift); `terms`: (registry, name) -> record, KPIs and
+    calendars that are in force before the first of them."""
 
     def __init__(
         self, seed: int = 1, cases: int = 500, days: float = 7, *, partitions: int = 1, tenants: Sequence[str] = TENANTS, open_share: float = 0.05,
-        keep: bool = True, alike: bool = False, steady: bool = False, later: float = 2,
+        keep: bool = True, alike: bool = False, steady: bool = False, later: float = 2, terms: Mapping[tuple[str, str], dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.cases, self.days, self.partitions, self.tenants, self.open_share = cases, days, partitions, tenants, open_share
         self.truth: list[Case] = []
-        self.alike, self.steady, self.later, self._keep = alike, steady, later, keep
+        self.alike, self.steady, self.later, self._keep, self.terms = alike, steady, later, keep, terms or {}
         self._keys = [0] * partitions
         self._definitions: dict[tuple[str, int], int] = {}
 
@@ -92,6 +108,9 @@ class History:
 
     def steps(self) -> Iterator[tuple[int, int, str, list[Event]]]:
         """(partition, time, tenant, events of one command)."""
+        for (registry, name), value in self.terms.items():
+            for partition in range(self.partitions):
+                yield partition, START_US, "", [le.RecordStored(registry=registry, name=name, value=value)]
         for tenant in self.tenants:
             for version in (1, 2):
                 key = self._definitions[tenant, version] = self.key(0)
@@ -174,7 +193,7 @@ class _Order:
             version=case.version,
             token=token,
             element="start",
-            variables={"n": case.key},
+            variables={"n": case.key, "region": case.region, "amount": case.amount},
         )
         self.off(self.at("start", us), us)
         first: list[Event] = [started, self.flow(token, "start", "check")]
@@ -237,6 +256,7 @@ class _Order:
             self.say(us, ta.TaskLeased(worker="w", tasks=[task], deadline_us=us + HOUR))
             us += 1 + int(lasts * rng.uniform(0.8, 1.2))
             worked += us - begun
+            case.hands.append((element, kind, made, begun, us))
             drawn = rng.random()
             if drawn < 0.05 and retries > 1:
                 retries -= 1
@@ -290,7 +310,12 @@ class _Order:
             us,
             *first,
             ta.TaskCreated(
-                key=case.key, task=task, token=token, element="approve", type="user_task", details={"candidate_groups": ["boss"]}
+                key=case.key,
+                task=task,
+                token=token,
+                element="approve",
+                type="user_task",
+                details={"candidate_groups": ["boss"], "due_us": made + DUE_US},
             ),
         )
         if left_open:
@@ -306,12 +331,16 @@ class _Order:
         begun = us if says else claimed
         us += int(rng.uniform(1, 8) * MINUTE)
         away = 0
+        since = begun
         if says and rng.random() < 0.2:
+            case.hands.append(("approve", "", made, begun, us))
             self.say(us, ta.TaskSuspended(key=case.key, task=task, status="suspended"))
             away = int(rng.uniform(5, 50) * MINUTE)
             us += away
             self.say(us, ta.TaskResumed(key=case.key, task=task, status="started"))
+            since = us
             us += MINUTE
+        case.hands.append(("approve", "", made, since, us))
         worked = us - begun - away
         case.attempts.append(("approve", "", us, False, False))
         case.work.append(("approve", "", made, us, us - made - worked, worked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
 from flowledger.connectors.git.config import GitConfig
@@ -41,6 +42,7 @@ CONFIGS: dict[str, type[Config]] = {
     "llm": LlmConfig,
     "mcp": McpConfig,
     "git": GitConfig,
+    "document": DocumentConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -79,5 +81,6 @@ def connectors() -> tuple[Connector, ...]:
         LlmConnector(),
         McpConnector(),
         GitConnector(),
+        DocumentConnector(),
         *FOREIGN,
     )

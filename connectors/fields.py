@@ -42,7 +42,7 @@ Port = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=65_535)]
 Index = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 Tls = Literal["verify", "off"]
-#: name of an API profile
-ProfileName = Annotated[str, Field(pattern=r"^$|^[a-z][a-z0-9_-]{0,63}$")]
+#: name of an API profile, the newest or the version that stands behind an @
+ProfileName = Annotated[str, Field(pattern=r"^$|^[a-z][a-z0-9_-]{0,63}(@[1-9][0-9]{0,8})?$")]
 #: `json_schema_extra` of a field that stands in a header of the task only: text of the model, which no variable can change
 LITERAL: dict[str, Any] = {"literal": True}

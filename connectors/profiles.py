@@ -29,7 +29,7 @@ from flowledger.infra.secrets.mask import Mask
 from flowledger.kernel.model.connectors import REFERENCE
 from flowledger.kernel.retries import matches
 from flowledger.kernel.tasks import clock
-from flowledger.kernel.tasks.profiles import REGISTRY
+from flowledger.kernel.tasks.profiles import REGISTRY, base_of
 from flowledger.processors.client import ENGINE, Caller, Client
 
 #: a profile is looked up again after so long (seconds); how long a look may take, and how many are remembered
@@ -117,7 +117,7 @@ class Profiles:
             raise Failed("CONFIGURATION", mask.text(f"the profile {name}: {problems(e)}")) from None
         retry = record.get("retry") or {}
         return Profile(
-            name, record.get("version", 0), record["base_url"], how, put(tls), headers, _seconds(record.get("timeout")),
+            base_of(name), record.get("version", 0), record["base_url"], how, put(tls), headers, _seconds(record.get("timeout")),
             _seconds(retry.get("pause")), retry.get("codes") or [], retry.get("never") or [],
         )  # fmt: skip
 

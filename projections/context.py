@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from flowledger.analytics.terms import Book
 from flowledger.analytics.trace import Trace
 
 #: Instances, tasks and timers kept in memory beyond which the oldest are read from the database again when needed.
@@ -171,6 +172,7 @@ class Context:
     """All that is open, by key. `bounded` false: nothing is forgotten, for a rebuild that must not look at rows."""
 
     __slots__ = (
+        "book",
         "bounded",
         "contents",
         "descriptions",
@@ -202,6 +204,8 @@ class Context:
         #: instances that ended in this batch: forgotten once it is written
         self.ended: list[Instance] = []
         self.bounded = bounded
+        #: KPIs and calendars that are in force
+        self.book = Book()
 
     def table(self, kind: str) -> dict[int, Any]:
         tables: dict[str, dict[int, Any]] = {"task": self.tasks, "timer": self.timers, "incident": self.incidents}

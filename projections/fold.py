@@ -83,9 +83,9 @@ class Fold:
         self.item: Held | None = None
         self.each: list[Task] = []
         self.gone: list[Held] = []
-        #: for the measures: what is to be measured yet (whose, of which task, 0: of none, event, its time), what the batch adds, and the instances whose
-        #: traces it has changed
-        self.seen: list[tuple[Instance, int, Event, int]] = []
+        #: for the measures: what is to be measured yet (whose, of which task, 0: of none, event, its time; of nobody: what is in force from there on, and on
+        #: which partition), what the batch adds, and the instances whose traces it has changed
+        self.seen: list[tuple[Instance | None, int, Event, int]] = []
         self.figures, self.traces = Figures(), dict[int, Instance]()
         #: what a view keeps for the events of one envelope
         self.cache: dict[str, Any] = {}

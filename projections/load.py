@@ -10,7 +10,7 @@ from flowledger.events import definition as de
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.events.avro import encode_json
+from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Event, Recorded
 from flowledger.events.commands import PARTITION_BITS
 from flowledger.events.wire import NAMES
@@ -137,6 +137,13 @@ async def load_pending(conn: Connection, context: Context) -> None:
     await loader.definitions({ref.definition: ref.tenant for ref in refs})
 
 
+async def load_terms(conn: Connection, context: Context) -> None:
+    """KPIs and calendars that are in force."""
+    rows = await (await conn.execute("SELECT partition, registry, name, record::text FROM kpi_terms WHERE record IS NOT NULL")).fetchall()
+    for partition, registry, name, record in rows:
+        context.book.put(partition, registry, name, decode_json(record))
+
+
 _ROWS: dict[str, tuple[str, str]] = {
     "instance": (
         "workflow_instances", "t.id, t.tenant_id, t.created_at, t.started_at, t.definition_id, t.process_id, t.version, t.status, t.business_key",
@@ -259,7 +266,8 @@ class _Loader:
             context.instances[instance].rows = rows
         traces = "SELECT id, tenant_id, state FROM traces WHERE tenant_id = ANY(%s) AND id = ANY(%s) AND state IS NOT NULL"
         for instance, tenant, state in await (await self.conn.execute(traces, given)).fetchall():
-            context.instances[instance].trace = Trace.load(instance, tenant, state)
+            t = context.instances[instance].trace = Trace.load(instance, tenant, state)
+            t.terms = context.book.of(instance >> PARTITION_BITS, tenant)
         scopes = "SELECT instance_id, token_id, scope_id FROM instance_scopes WHERE instance_id = ANY(%s) ORDER BY token_id"
         for instance, token, scope in await (await self.conn.execute(scopes, ([k for _, k in loaded],))).fetchall():
             context.instances[instance].enclose(token, scope)

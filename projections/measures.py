@@ -211,7 +211,7 @@ def _dimensions(asked: Asked, group: tuple[Any, ...]) -> Row:
     return {name: str(value) if name == "definition" else value for name, value in zip(asked.groups, group, strict=True)}
 
 
-def _at(asked: Asked) -> sql.Composable:
+def at_of(asked: Asked) -> sql.Composable:
     """The start of a row's window."""
     if asked.window == "all":
         return sql.SQL("{}::timestamptz").format(sql.Literal(asked.start.isoformat()))
@@ -225,7 +225,7 @@ async def sums(r: Reader, tenant: str, asked: Asked, most: int = ITEMS_MAX) -> d
     query = sql.SQL(
         "SELECT {}{} AS window_at, {}, sum(moved_in - moved_out)::bigint AS moved, min(cycle_min_us) AS cycle_min_us, max(cycle_max_us) AS cycle_max_us "
         "FROM {} WHERE {} AND at >= %s AND at < %s GROUP BY {}window_at LIMIT %s"
-    ).format(columns, _at(asked), summed, sql.Identifier(f"measures_{asked.grain}"), conditions, columns)
+    ).format(columns, at_of(asked), summed, sql.Identifier(f"measures_{asked.grain}"), conditions, columns)
     rows = await r.rows(query, [*values, asked.start, asked.end, most + 1])
     if len(rows) > most:
         raise Senseless(f"group: expected {most} items at most, found more: ask for less")
@@ -263,7 +263,7 @@ async def spreads(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any,
     query = sql.SQL(
         "SELECT {}{} AS window_at, which, bucket, sum(n)::bigint AS n FROM {} WHERE {} AND at >= %s AND at < %s AND which = ANY(%s) "
         "GROUP BY {}window_at, which, bucket"
-    ).format(columns, _at(asked), sql.Identifier(f"spreads_{asked.grain}"), conditions, columns)
+    ).format(columns, at_of(asked), sql.Identifier(f"spreads_{asked.grain}"), conditions, columns)
     kinds = [TIMES[name][0] for name in asked.measures if name in TIMES]
     out: dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]] = {}
     for row in await r.rows(query, [*values, asked.start, asked.end, kinds]):

@@ -22,7 +22,7 @@ from flowledger.projections import schema as sc
 from flowledger.projections.changes import Ended
 from flowledger.projections.context import Context
 from flowledger.projections.fold import View
-from flowledger.projections.load import load_pending
+from flowledger.projections.load import load_pending, load_terms
 from flowledger.projections.projector import BATCH_EVENTS, Batch, Folded, Projector, Source
 from flowledger.projections.rebuild import rebuild_stale
 from flowledger.projections.store import Connection, Move, Overtaken
@@ -142,6 +142,7 @@ class Runner:
             await rebuild_stale(conn, self.source, self.partitions, self.schema, self.views)
             await self._positions(conn)
             context = Context()
+            await load_terms(conn, context)
             await load_pending(conn, context)
             projector = Projector(conn, self.views.values(), context)
             self._queue, self._queued = deque(), 0

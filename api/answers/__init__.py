@@ -36,7 +36,18 @@ from flowledger.api.answers.definitions import (
     Version,
     Versions,
 )  # fmt: skip
-from flowledger.api.answers.insight import Bottlenecks, Comparison, Heatmap, Measured, Measures, Times, Variants
+from flowledger.api.answers.insight import (
+    Bottlenecks,
+    Comparison,
+    Heatmap,
+    KpiFigures,
+    Measured,
+    Measures,
+    PromisedOnes,
+    Promises,
+    Times,
+    Variants,
+)  # fmt: skip
 from flowledger.api.answers.instances import (
     Context,
     ElementTimes,
@@ -97,6 +108,7 @@ __all__ = [
     "Jobs",
     "Json",
     "Key",
+    "KpiFigures",
     "Live",
     "Load",
     "MappingRow",
@@ -110,6 +122,8 @@ __all__ = [
     "Plan",
     "Problem",
     "Progress",
+    "PromisedOnes",
+    "Promises",
     "Put",
     "Repaired",
     "ReplayOutcomes",

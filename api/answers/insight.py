@@ -205,3 +205,82 @@ class Comparison(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     from_: Time
     to: Time
     position: Place | None = None
+
+
+class KpiFigure(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """A group in a window. `total`, `mean`, `min`, `max`: of times in milliseconds, else as the KPI has them. `value`: what the figure is told by. Of an SLA also
+    how many kept it."""
+
+    from_: Time
+    to: Time
+    process: str | None = None
+    version: int | None = None
+    element: str | None = None
+    value: str | None = None
+    count: int
+    total: float | None = None
+    mean: float | None = None
+    min: float | None = None
+    max: float | None = None
+    kept: int | None = None
+    broken: int | None = None
+    kept_share: float | None = None
+
+
+class KpiFigures(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """`unit`: ms of times, else as the KPI says."""
+
+    items: list[KpiFigure]
+    name: str
+    kind: str
+    title: str
+    unit: str
+    window: str
+    from_: Time
+    to: Time
+    group: list[str]
+    position: Place | None = None
+
+
+class Promise(msgspec.Struct, kw_only=True):
+    """An SLA. Of what ended in the time: `count`, `kept`, `broken`, `kept_share`; `met`: whether that reaches its `goal`. Of what is open by now: how many, and how
+    many are late or at risk; null: it isn't known of what is open."""
+
+    name: str
+    title: str
+    process: str
+    element: str
+    within_ms: int | None = None
+    count: int
+    kept: int
+    broken: int
+    kept_share: float | None = None
+    goal: float | None = None
+    met: bool | None = None
+    open: int | None = None
+    late: int | None = None
+    at_risk: int | None = None
+
+
+class Promises(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    items: list[Promise]
+    from_: Time
+    to: Time
+    position: Place | None = None
+
+
+class Promised(msgspec.Struct, kw_only=True):
+    """An instance, or its stay at an element. `over_ms`: by how much it was, or is, too late; below 0: so much is left."""
+
+    instance: Key
+    process: str
+    version: int
+    element: str
+    began: Time | None = None
+    ended: Time | None = None
+    over_ms: float
+
+
+class PromisedOnes(msgspec.Struct, kw_only=True):
+    items: list[Promised]
+    position: Place | None = None

@@ -40,11 +40,12 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
-    from flowledger.infra.cli import alert_files
+    from flowledger.infra.cli import alert_files, kpi_files
     from flowledger.infra.cli.profile_files import ENDS, store
 
     apis, rules = [f for f in files if f.name.endswith(ENDS)], [f for f in files if f.name.endswith(alert_files.ENDS)]
-    files = [f for f in files if f not in apis and f not in rules]
+    measured = [f for f in files if f.name.endswith(kpi_files.ENDS)]
+    files = [f for f in files if f not in apis and f not in rules and f not in measured]
     resources = []
     for file in files:
         content = file_text(file)
@@ -56,13 +57,17 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     stored = store(s, apis)
     answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
-        if files or not (apis or rules):
+        if files or not (apis or rules or measured):
             answer = s.post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+    # KPIs before anything is started of the models, alerts behind both
+    kpis = kpi_files.store(s, measured)
     alerts = alert_files.store(s, rules)
     if apis:
         answer["profiles"] = stored
     if alerts:
         answer["alerts"] = alerts
+    if kpis:
+        answer["kpis"] = kpis
     if json:
         as_json(answer)
         return
@@ -73,8 +78,9 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     for each in stored:
         console().print(f"[green]✓[/] API profile {each['name']} version {each['version']}")
     alert_files.show(alerts)
+    kpi_files.show(kpis)
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
-    if not files and (apis or rules):
+    if not files and (apis or rules or measured):
         return
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 

@@ -399,6 +399,7 @@ def _register() -> None:
         files,
         holds,
         insight,
+        kpis,
         login,
         operations,
         plugins,
@@ -430,6 +431,7 @@ def _register() -> None:
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
+    app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)

@@ -106,7 +106,7 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 
 
 #: registries whose records may be one tenant's
-TENANTED = frozenset({"directory", "task_definition", "capability", "profile", "saved_view", "erasure", "legal_hold", "retention"})
+TENANTED = frozenset({"directory", "task_definition", "capability", "profile", "saved_view", "erasure", "legal_hold", "kpi", "retention"})
 
 
 def _held(p: Partition, e: c.PlaceHold) -> str:

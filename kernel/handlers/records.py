@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import tenants
+from flowledger.kernel import kpis, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.tasks import index, privacy, registry, saved_views
@@ -45,6 +45,7 @@ READABLE = frozenset(
         saved_views.REGISTRY,
         privacy.ERASURES,
         privacy.HOLDS,
+        kpis.REGISTRY,
         privacy.RETENTION,
         tenants.REGISTRY,
         "breaker",
@@ -80,6 +81,8 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
             if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
                 found[name] = table[name]
         elif "/" not in name:
+            if "@" in name and d.envelope.tenant and f"{own}{name.partition('@')[0]}" in table:
+                continue  # a version of that for all is none of the tenant's own
             if e.registry not in HERE or not d.envelope.tenant:  # such a record is of one tenant, or of nobody's
                 found.setdefault(name, table[name])  # a tenant's own goes before
         elif d.envelope.tenant and name.startswith(own):

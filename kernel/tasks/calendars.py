@@ -103,3 +103,34 @@ def add(calendar: dict[str, Any] | None, from_us: int, working_us: int) -> int:
             return start + left
         left -= end - start
     return from_us + working_us
+
+
+def between(calendar: dict[str, Any] | None, from_us: int, to_us: int) -> int:
+    """How much of the time is working time."""
+    if calendar is None or to_us <= from_us:
+        return max(0, to_us - from_us)
+    found = 0
+    for start, end in _windows(calendar, from_us):
+        if start >= to_us:
+            break
+        found += min(end, to_us) - max(start, from_us)
+    return found
+
+
+def before(calendar: dict[str, Any] | None, to_us: int, working_us: int) -> int:
+    """The last moment since which `working_us` of working time have passed at `to_us`: what began then or earlier has had them."""
+    if calendar is None or working_us <= 0:
+        return to_us - max(0, working_us)
+    low, high = to_us - DAYS_MAX * 86_400_000_000, to_us
+    span = 2 * working_us  # mostly it lies near: the search begins there and not ten years ago
+    while high - span > low:
+        if between(calendar, high - span, to_us) >= working_us:
+            low = high - span
+            break
+        span *= 2
+    if between(calendar, low, to_us) < working_us:
+        return low
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if between(calendar, middle, to_us) >= working_us else (low, middle)
+    return low

@@ -14,7 +14,7 @@ from flowledger.kernel.undo import drop, drop_sorted, insort, nest, put
 
 #: registries that decisions read, and one that is often listed
 REGISTRIES = frozenset(
-    {"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold", "retention"}
+    {"directory", "task_definition", "limit", "capability", "profile", "saved_view", "tenant", "erasure", "legal_hold", "kpi", "retention"}
 )
 #: of registry `directory`: the records that are a tenant's own
 OWNED = "directory/"
@@ -95,6 +95,11 @@ def rebuild(p: Partition) -> None:
             stored(p, registry, name)
     for key in sorted(p.tasks):
         held(p, p.tasks[key])
+
+
+def own(p: Partition, registry: str, tenant: str, name: str) -> Any:
+    """The tenant's own record alone; None when there is none."""
+    return (p.registry.get(registry) or {}).get(f"{tenant}/{name}")
 
 
 def record(p: Partition, registry: str, tenant: str, name: str) -> Any:

@@ -77,9 +77,20 @@ def name_in(headers: Any) -> str:
     return found if isinstance(found, str) and not found.startswith("=") else ""
 
 
+def base_of(name: str) -> str:
+    """Of `NAME@VERSION`, which a model pins, the name: limits are those of the newest version, over all of them."""
+    return name.partition("@")[0]
+
+
+def there(p: Partition, tenant: str, name: str) -> bool:
+    """Whether a task of the tenant finds it. Who has a profile of its own has none of the versions of that for all."""
+    owner = tenant if tenant and index.own(p, REGISTRY, tenant, base_of(name)) is not None else ""
+    return (index.own(p, REGISTRY, owner, name) if owner else index.record(p, REGISTRY, "", name)) is not None
+
+
 def targets(task: Task) -> list[str]:
     """What the limits of its profile are kept under: that for all, and the tenant's own. The operator's limits hold for those who have their own, too."""
-    name = name_in(task.headers)
+    name = base_of(name_in(task.headers))
     if not name or not served(task.job_type):
         return []
     return [f"{TARGET}{name}", f"{TARGET}{task.tenant}/{name}"] if task.tenant else [f"{TARGET}{name}"]
@@ -92,8 +103,8 @@ def findings(p: Partition, tenant: str, graph: Any, file: str) -> list[Finding]:
         for node in process.nodes.values():
             name = name_in(getattr(node.config, "headers", None))
             job_type = getattr(getattr(node.config, "job_type", None), "static", None)
-            if name and isinstance(job_type, str) and served(job_type) and ("/" in name or index.record(p, REGISTRY, tenant, name) is None):
+            if name and isinstance(job_type, str) and served(job_type) and ("/" in name or not there(p, tenant, name)):
                 hint = "PUT /v1/profiles/{name}, or flowledger profiles put"
-                said = f"there is no API profile '{name}'"
+                said = f"there is no API profile '{name}'" + (f"; the newest {VERSIONS_MAX} versions of each stay" if "@" in name else "")
                 found.append(Finding("PROFILE_UNKNOWN", said, "warning", node.id, node.line, node.column, hint, file))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from flowledger.kernel import retries
+from flowledger.kernel import kpis, retries
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, privacy, profiles, quotas, saved_views, schema_rules
 from flowledger.kernel.tasks.shapes import unknown
@@ -201,6 +201,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     saved_views.REGISTRY: saved_views.problems,
     privacy.ERASURES: privacy.erasure_problems,
     privacy.HOLDS: privacy.hold_problems,
+    kpis.REGISTRY: kpis.problems,
     privacy.RETENTION: privacy.rule_problems,
 }  # fmt: skip
 

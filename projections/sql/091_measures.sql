@@ -111,3 +111,49 @@ CREATE TABLE variants (
     more          integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, process_id, variant)
 );
+
+-- KPIs by minute, hour and day: how many, how many of them kept what was promised, and sum, least and most in millionths (of times: microseconds). A row is
+-- of instances (no element) or of an element; `value` is what it is told by (no text: as a whole).
+CREATE TABLE kpis_minute (
+    tenant_id     varchar(255) NOT NULL DEFAULT '',
+    process_id    varchar(255) NOT NULL,
+    at            timestamptz NOT NULL,
+    element       varchar(255) NOT NULL DEFAULT '',
+    name          varchar(100) NOT NULL,
+    value         varchar(255) NOT NULL DEFAULT '',
+    definition_id bigint NOT NULL,
+    version       integer NOT NULL DEFAULT 0,
+    n             bigint NOT NULL,
+    kept          bigint NOT NULL,
+    total         numeric NOT NULL,
+    least         numeric,
+    most          numeric,
+    PRIMARY KEY (tenant_id, name, at, process_id, element, value, definition_id)
+) PARTITION BY RANGE (at);
+CREATE TABLE kpis_hour (LIKE kpis_minute INCLUDING DEFAULTS, PRIMARY KEY (tenant_id, name, at, process_id, element, value, definition_id));
+CREATE TABLE kpis_day (LIKE kpis_minute INCLUDING DEFAULTS, PRIMARY KEY (tenant_id, name, at, process_id, element, value, definition_id));
+
+-- Promises that were not kept: of which instance, at what, when it ended, by how much it was too late.
+CREATE TABLE kpis_broken (
+    tenant_id     varchar(255) NOT NULL DEFAULT '',
+    name          varchar(100) NOT NULL,
+    at            timestamptz NOT NULL,
+    instance_id   bigint NOT NULL,
+    element       varchar(255) NOT NULL DEFAULT '',
+    process_id    varchar(255) NOT NULL,
+    definition_id bigint NOT NULL,
+    version       integer NOT NULL DEFAULT 0,
+    over_us       bigint NOT NULL,
+    PRIMARY KEY (tenant_id, name, at, instance_id, element)
+);
+CREATE INDEX kpis_broken_by_instance ON kpis_broken (tenant_id, instance_id);
+
+-- What is in force: KPIs and calendars, as each partition's log has told of them so far.
+CREATE TABLE kpi_terms (
+    tenant_id     varchar(255) NOT NULL DEFAULT '',
+    partition     integer NOT NULL,
+    registry      varchar(40) NOT NULL,
+    name          varchar(600) NOT NULL,
+    record        jsonb,
+    PRIMARY KEY (tenant_id, partition, registry, name)
+);

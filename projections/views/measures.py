@@ -1,26 +1,29 @@
 """Figures by minute, hour and day, and what is remembered of each instance for them: a shell around `flowledger.analytics`, which says what is measured.
 
-Tables `measures_*`, `spreads_*`, `variants_day`, `variants`, `traces`.
+Tables `measures_*`, `spreads_*`, `variants_day`, `variants`, `traces`, `kpis_*`, `kpi_terms`.
 
 A batch's figures are added to the rows in the transaction that moves the positions, so nothing counts twice.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from flowledger.analytics import fold as af
-from flowledger.analytics.figures import COUNTED, GRAINS, NAMES, SPREAD_GRAINS, Numbers, Series
+from flowledger.analytics.figures import COUNTED, GRAINS, NAMES, SPREAD_GRAINS, Named, Numbers, Series, text
 from flowledger.analytics.trace import Trace
+from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
+from flowledger.events.commands import PARTITION_BITS
 from flowledger.projections.changes import Row
 from flowledger.projections.context import Instance
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
 from flowledger.projections.words import int4
 
-VERSION = 2
+VERSION = 3
 _SERIES = {
     "tenant_id": "varchar(255)", "process_id": "varchar(255)", "at": "timestamptz", "element": "varchar(255)", "job_type": "varchar(255)",
     "definition_id": "bigint",
@@ -74,6 +77,35 @@ TRACES = Table(
     ("tenant_id", "id", "created_at"),
     "created_at",
 )  # fmt: skip
+_KPI = {
+    "tenant_id": "varchar(255)", "name": "varchar(100)", "at": "timestamptz", "process_id": "varchar(255)", "element": "varchar(255)", "value": "varchar(255)",
+    "definition_id": "bigint",
+}  # fmt: skip
+KPIS = {
+    grain: Table(
+        f"kpis_{grain}",
+        {**_KPI, "version": "integer", "n": "bigint", "kept": "bigint", "total": "numeric", "least": "numeric", "most": "numeric"},
+        tuple(_KPI),
+        "at" if grain == "minute" else "",
+        adds=("n", "kept", "total"),
+        least=("least",),
+        most=("most",),
+    )
+    for grain in GRAINS
+}
+BROKEN = Table(
+    "kpis_broken",
+    {
+        "tenant_id": "varchar(255)", "name": "varchar(100)", "at": "timestamptz", "instance_id": "bigint", "element": "varchar(255)",
+        "process_id": "varchar(255)", "definition_id": "bigint", "version": "integer", "over_us": "bigint",
+    },
+    ("tenant_id", "name", "at", "instance_id", "element"),
+)  # fmt: skip
+TERMS = Table(
+    "kpi_terms",
+    {"tenant_id": "varchar(255)", "partition": "integer", "registry": "varchar(40)", "name": "varchar(600)", "record": "jsonb"},
+    ("tenant_id", "partition", "registry", "name"),
+)
 
 
 def seen(f: Fold, e: Event) -> None:
@@ -85,19 +117,35 @@ def seen_of_tasks(f: Fold, e: Event) -> None:
     f.seen += [(ref, task.key, e, f.us) for task in f.each if (ref := task.instance) is not None]
 
 
+def stored(f: Fold, e: le.RecordStored) -> None:
+    """What is in force from here on."""
+    f.seen.append((None, f.partition, e, f.us))
+
+
 def settle(f: Fold) -> None:
     """Measures what was seen."""
-    figures, traces = f.figures, f.traces
+    figures, traces, book = f.figures, f.traces, f.context.book
     for ref, task, e, us in f.seen:
+        if ref is None:
+            _term(f, task, e)
+            continue
         t = ref.trace
         if type(e) is wf.WorkflowStarted:
-            t = ref.trace = af.started(e, ref.tenant, us, figures)
+            t = ref.trace = af.started(e, ref.tenant, us, figures, book.of(ref.key >> PARTITION_BITS, ref.tenant))
         elif t is None or not (af.apply_task(t, task, e, us, figures) if task else af.apply(t, e, us, figures)):
             continue
         if not t.touched:
             t.touched = True
             traces[ref.key] = ref
     f.seen.clear()
+
+
+def _term(f: Fold, partition: int, e: Any) -> None:
+    if not f.context.book.put(partition, e.registry, e.name, e.value):
+        return
+    tenant = e.name.rpartition("/")[0]
+    row = {"tenant_id": tenant, "partition": partition, "registry": e.registry, "name": e.name, "record": e.value}
+    f.changes.upsert(TERMS.name, (tenant, partition, e.registry, e.name), row)
 
 
 def close(f: Fold) -> None:
@@ -128,6 +176,27 @@ def close(f: Fold) -> None:
         for (tenant, process, variant), (path, more) in sorted(figures.paths.items()):
             row = {"tenant_id": tenant, "process_id": process, "variant": variant, "path": path, "more": more}
             f.changes.ensure(PATHS.name, (tenant, process, variant), row)
+    if figures.kpis.minutes:
+        _kpis(f, figures.kpis, series)
+
+
+def _kpis(f: Fold, named: Named, series: dict[Series, Row]) -> None:
+    for grain, table in KPIS.items():
+        rows = []
+        for (s, name, by, at), (n, kept, total, least, most) in sorted(named.rolled(grain).items()):
+            of = _of(series, s)
+            rows.append({
+                **{k: of[k] for k in ("tenant_id", "process_id", "element", "definition_id", "version")}, "name": name, "value": text(by), "at": stamp(at),
+                "n": n, "kept": kept, "total": Decimal(total), "least": least, "most": most,
+            })  # fmt: skip
+        f.changes.tallies[table.name] = rows
+    for s, name, instance, at, over_us in named.broken:
+        of = _of(series, s)
+        row = {
+            **{k: of[k] for k in ("tenant_id", "process_id", "element", "definition_id", "version")}, "name": name, "at": stamp(at),
+            "instance_id": instance, "over_us": over_us,
+        }  # fmt: skip
+        f.changes.upsert(BROKEN.name, (s.tenant, name, at, instance, s.element), row)
 
 
 def _of(known: dict[Series, Row], s: Series) -> Row:
@@ -173,9 +242,13 @@ def _write(f: Fold, ref: Instance, t: Trace) -> None:
         ref.trace = None
 
 
-ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: seen}
+ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: seen, le.RecordStored: stored}
 ROWS |= dict.fromkeys(af.MEASURED, seen) | dict.fromkeys(af.OF_TASKS, seen_of_tasks)
 VIEW = View(
-    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), VARIANTS, PATHS, TRACES), ROWS, settle=settle, close=close,
-    removed=("DELETE FROM traces t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",),
+    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), VARIANTS, PATHS, TRACES, *KPIS.values(), BROKEN, TERMS), ROWS,
+    settle=settle, close=close,
+    removed=(
+        "DELETE FROM traces t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",
+        "DELETE FROM kpis_broken t USING gone WHERE t.tenant_id = gone.tenant_id AND t.instance_id = gone.id",
+    ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from flowledger.analytics.figures import COUNTED
 from flowledger.bench.histories import Case
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+EPOCH_US = 0
 SIZES = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 Key = tuple[str, int, str, str, int]
 Truth = dict[Key, dict[str, int]]

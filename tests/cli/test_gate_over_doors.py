@@ -74,6 +74,7 @@ class World:
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
         self.b("PUT", f"/v1/alerts/{MARK}", ALERT)
+        self.b("PUT", f"/v1/kpis/{MARK}", {"kind": "sla", "within": "PT1S", "description": MARK})
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
@@ -83,7 +84,7 @@ class World:
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
-            "profiles": MARK, "alerts": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
+            "profiles": MARK, "alerts": MARK, "kpis": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -161,7 +162,7 @@ def bodies(w: World) -> dict[str, dict]:
         "put_alert": {**ALERT, "title": "aa"}, "silence_alert": {"minutes": 5},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
-        "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
+        "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"}, "put_kpi": {"kind": "time"},
         **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
         **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
@@ -180,6 +181,8 @@ OWN = frozenset(
         "delete_capability",
         "put_profile",
         "delete_profile",
+        "put_kpi",
+        "delete_kpi",
         "put_trigger",
         "put_webhook",
         "put_alert",

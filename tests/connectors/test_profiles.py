@@ -144,7 +144,7 @@ async def incident(engine: Engine, command: c.Deploy, tenant: str = "") -> str:
         while not (found := [(o, i) for o in engine.owners.values() for i in o.state.incidents.values()]):
             await asyncio.sleep(0.02)
     [(owner, one)] = found
-    await done(engine, c.CancelInstance(key=one.instance))
+    await done(engine, c.CancelInstance(key=one.instance), tenant)
     return one.message
 
 
@@ -212,6 +212,67 @@ async def test_a_change_is_a_version_that_calls_from_then_on_use(engine, target,
                 await asyncio.sleep(0.02)
     async with running(engine):
         assert "there is no API profile 'carrier' (PROFILE_UNKNOWN)" in await incident(engine, model("other", url="/echo"))
+
+
+def pinned(id: str, version: int) -> c.Deploy:
+    [one] = model(id, url="/echo").resources
+    return c.Deploy(resources=[c.Resource(one.name, one.content.replace('value="carrier"', f'value="carrier@{version}"'))])
+
+
+@pytest.mark.req("D-CON-005")
+async def test_a_model_may_pin_a_version(engine, target, monkeypatch):
+    monkeypatch.setattr("flowledger.connectors.profiles.FRESH_S", 0.0)
+    for of in ("one", "two", "three"):
+        await store(engine, {"base_url": target.url, "headers": {"X-Of": of}, "limits": {"concurrency": 1}})
+    warned = [f["message"] for f in (await done(engine, pinned("ahead", 4)))["findings"] if f["code"] == "PROFILE_UNKNOWN"]
+    assert warned == [f"there is no API profile 'carrier@4'; the newest {VERSIONS_MAX} versions of each stay"]
+    found = await done(engine, pinned("old", 2))
+    assert "PROFILE_UNKNOWN" not in [f["code"] for f in found["findings"]]
+    await done(engine, model("new", url="/echo"))
+    async with running(engine):
+        told = [(await run(engine, id))["variables"]["out"]["headers"]["x-of"] for id in ("old", "new")]
+        assert told == ["two", "three"]
+        assert "there is no API profile 'carrier@4' (PROFILE_UNKNOWN)" in await incident(engine, pinned("later", 4))
+    for wrong in ("carrier@0", "carrier@", "carrier@x", "carrier@1@2", "@1"):
+        [one] = pinned("wrong", 2).resources
+        command = c.Deploy(resources=[c.Resource(one.name, one.content.replace("carrier@2", wrong))])
+        async with running(engine):
+            assert "profile: String should match" in await incident(engine, command), wrong
+
+
+async def test_pinned_or_not_a_profile_has_one_limit(engine, target):
+    at_once, most = 0, 0
+
+    async def slow(request: Any, writer: Any) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.02)
+        at_once -= 1
+        writer.write(b"HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n1")
+
+    target.routes["/echo"] = slow
+    for most_at_once in (9, 1):
+        await store(engine, {"base_url": target.url, "limits": {"concurrency": most_at_once}})
+    await done(engine, pinned("old", 1))
+    await done(engine, model("new", url="/echo"))
+    async with running(engine):
+        await asyncio.gather(*(run(engine, id) for id in ("old", "new") * 5))
+    assert most == 1 and len(target.seen) == 10
+
+
+async def test_a_version_of_that_for_all_is_none_of_a_tenants_own(engine, target):
+    for of in ("all-1", "all-2"):
+        await store(engine, {"base_url": target.url, "headers": {"X-Of": of}})
+    await store(engine, {"base_url": target.url, "headers": {"X-Of": "acme"}}, tenant="acme")
+    warned = [f["code"] for f in (await done(engine, pinned("quote", 2), "acme"))["findings"]]
+    assert "PROFILE_UNKNOWN" in warned
+    assert "PROFILE_UNKNOWN" not in [f["code"] for f in (await done(engine, pinned("quote", 2), "beta"))["findings"]]
+    names = [r["name"] for r in (await done(engine, c.ListRecords(registry="profile"), "acme"))["records"]]
+    assert names == ["carrier", "carrier@1"]
+    async with running(engine, connector_tenants=("acme", "beta")):
+        assert (await run(engine, "quote", "beta"))["variables"]["out"]["headers"]["x-of"] == "all-2"
+        assert "there is no API profile 'carrier@2'" in await incident(engine, pinned("quote", 2), "acme")
 
 
 async def test_a_tenant_has_its_own_and_else_that_for_all(engine, target):

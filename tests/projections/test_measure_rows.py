@@ -26,7 +26,21 @@ from truth import counted
 
 pytestmark = pytest.mark.postgres
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TABLES = ("measures_minute", "measures_hour", "measures_day", "spreads_hour", "spreads_day", "variants_day", "variants", "traces")
+TABLES = (
+    "measures_minute",
+    "measures_hour",
+    "measures_day",
+    "spreads_hour",
+    "spreads_day",
+    "variants_day",
+    "variants",
+    "traces",
+    "kpis_minute",
+    "kpis_hour",
+    "kpis_day",
+    "kpis_broken",
+    "kpi_terms",
+)
 
 
 class Drawn:
@@ -112,7 +126,7 @@ async def test_over_restarts_and_lost_connections_rows_are_what_was_planned_and_
         )
         await as_planned(db, log)
         await equal_to_the_fold(dsn, schema, log)
-        assert await rebuild(dsn, log.source, log.records, ["measures"], schema=schema) == {"measures": 2}
+        assert await rebuild(dsn, log.source, log.records, ["measures"], schema=schema) == {"measures": 3}
     await as_planned(db, log)
     await equal_to_the_fold(dsn, schema, log)
 

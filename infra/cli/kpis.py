@@ -1,0 +1,130 @@
+"""KPIs: put, list, show, delete; their figures, and how promises are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from flowledger.infra.cli.insight import Csv, Process, Since, Until, Version, _ask, _seconds, _show
+from flowledger.infra.cli.kpi_files import show as say
+from flowledger.infra.cli.kpi_files import store
+from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.output import as_json, console, facts
+from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
+
+app = typer.Typer(help="KPIs: put, list, show, delete; their figures, and how promises are kept.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="KPI")]
+
+
+def _path(name: str) -> str:
+    return f"/v1/kpis/{quote(name, safe='')}"
+
+
+@app.command()
+def put(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.kpi.yaml or .json: `name` and the record")],
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Make KPIs, or change them; they count from now on. `deploy` takes the same files."""
+    from flowledger.infra.cli.server import Server
+
+    found = store(Server(server), files)
+    if json:
+        as_json(found)
+    else:
+        say(found)
+
+
+@app.command("list")
+def list_kpis(limit: Limit = 100, server: ServerUrl = "", json: Json = False) -> None:
+    """List KPIs by name."""
+    listed(server, "/v1/kpis", limit, json, ["name", "kind", "process", "element", "title"], "no KPIs")
+
+
+@app.command()
+def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
+    """A KPI as it was put."""
+    from flowledger.infra.cli.server import Server
+
+    row = Server(server).get(_path(name))
+    if json:
+        as_json(row)
+    else:
+        facts(row)
+
+
+@app.command()
+def delete(name: Name, server: ServerUrl = "", json: Json = False) -> None:
+    """Delete a KPI; what it has counted stays."""
+    from flowledger.infra.cli.server import Server
+
+    answer = Server(server).call("DELETE", _path(name))
+    if json:
+        as_json(answer)
+    else:
+        console().print(f"[green]✓[/] KPI {name} is deleted")
+
+
+@app.command()
+def figures(
+    name: Name,
+    group: Annotated[list[str] | None, typer.Option("--group", help="process, version, element, value; several")] = None,
+    window: Annotated[str, typer.Option("--window", help="minute, hour, day, week, month, all")] = "all",
+    since: Since = "",
+    until: Until = "",
+    process: Process = "",
+    version: Version = None,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Its figures by group and window; times in seconds."""
+    found = _ask(
+        server, f"{_path(name)}/figures", group=",".join(group or ()), window=window, process=process, version=version, **{"from": since, "to": until},
+    )  # fmt: skip
+    rows = [_row(found["unit"], item) for item in found["items"]]
+    if window == "all" and not csv:
+        rows = [{k: v for k, v in row.items() if k not in ("from", "to")} for row in rows]
+    _show(found, rows, csv, json)
+
+
+def _row(unit: str, item: dict[str, Any]) -> dict[str, Any]:
+    out = {k: v for k, v in item.items() if v is not None}
+    if unit == "ms":
+        out |= {k: _seconds(item[k]) for k in ("total", "mean", "min", "max")}
+    return out
+
+
+@app.command()
+def sla(process: Process = "", since: Since = "", until: Until = "", csv: Csv = False, server: ServerUrl = "", json: Json = False) -> None:
+    """How promises are kept: of what ended in the time, and of what is open by now."""
+    found = _ask(server, "/v1/reports/sla", process=process, **{"from": since, "to": until})
+    rows = [
+        {k: i[k] for k in ("name", "count", "kept", "broken", "kept_share", "goal", "met", "open", "late", "at_risk")}
+        for i in found["items"]
+    ]
+    _show(found, rows, csv, json, empty="no SLA")
+
+
+@app.command()
+def promised(
+    name: Name,
+    which: Annotated[str, typer.Option("--which", help="broken (ended in the time), late or at_risk (open by now)")] = "broken",
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[int, typer.Option("--limit", help="So many at most")] = 50,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Instances that broke an SLA, are late or at risk, the worst first; times in seconds."""
+    found = _ask(server, f"{_path(name)}/promised", which=which, limit=limit, **{"from": since, "to": until})
+    rows = [
+        {**{k: i[k] for k in ("instance", "process", "version", "element", "began", "ended")}, "over": _seconds(i["over_ms"])}
+        for i in found["items"]
+    ]
+    _show(found, rows, csv, json, empty="none")
