@@ -64,6 +64,7 @@ class Document:
             raise _wrong(f"expected OpenAPI 3.0 or 3.1, found {str(found)[:40]!r}")
         self._old = version.startswith("3.0.")
         self._checks: dict[tuple[str, bool], dict[str, Any]] = {}  # whole schemas that were found good
+        self._made: dict[bool, dict[str, Any]] = {}
         self._operations: dict[str, tuple[str, str, str, str]] = {}
         paths = self._root.get("paths", {})
         for path in _mapping(paths, "paths"):
@@ -128,13 +129,19 @@ class Document:
             return []
         whole = self._checks.get((schema, writing))
         if whole is None:
-            schemas = _as_json_schema(self._root, self._old, writing)
-            whole = {**{k: schemas[k] for k in ("paths", "components", "webhooks") if k in schemas}, "$ref": schema}
+            whole = {**self._json_schemas(writing), "$ref": schema}
             if wrong := schema_rules.problems(whole):
                 raise _wrong(f"{schema[:200]}: a schema that can't be used: {wrong[0][-400:]}")
             self._checks[schema, writing] = whole
         found = json_schemas.check(whole, value)
         return [*found[:TOLD_MAX], "and more"] if len(found) > TOLD_MAX else found
+
+    def _json_schemas(self, writing: bool) -> dict[str, Any]:
+        """Of all that references may lead to: made once, since documents are large."""
+        if writing not in self._made:
+            parts = {k: self._root[k] for k in ("paths", "components", "webhooks") if k in self._root}
+            self._made[writing] = _as_json_schema(parts, self._old, writing)
+        return self._made[writing]
 
     def kind_of(self, schema: str) -> str:
         """The one type of a schema, as far as it can be told; empty: several, or it can't."""

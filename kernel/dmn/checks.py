@@ -5,7 +5,7 @@ Severities: error - the standard gives the model no meaning; warning - it has on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flowledger.kernel.dmn import boxed, bridge, reader
@@ -33,12 +33,33 @@ def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "
             found.append(Finding(code="IMPORT_UNREADABLE", message=f"an imported model can't be read: {error}", file=file))
     source = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
     checker = Checker(DecisionModel(definitions, imported), source.splitlines(), file)
+    found += _twice(definitions, imported, file)
     try:
         checker.run()
     except RecursionError:
         found.append(Finding(code="CHECK_INCOMPLETE", message="the model is nested too deep to be checked", severity="info", file=file))
     found += checker.found
     return sorted(found, key=lambda f: f.line)
+
+
+def _twice(definitions: m.Definitions, given: list[m.Definitions], file: str) -> list[Finding]:
+    """Models that are imported by a namespace that several of those have which were given."""
+    out = []
+    for i in {i.namespace: i for i in definitions.imports}.values():
+        if sum(other.namespace == i.namespace for other in given) > 1 and i.namespace != definitions.namespace:
+            text = f"several models with the namespace {i.namespace} were given; the first one is used"
+            out.append(Finding(code="IMPORT_TWICE", message=text, severity="warning", element=i.id or "", line=i.line, file=file))
+    return out
+
+
+class _Step:
+    """A decision on a way of requirements, and the one that is followed from it."""
+
+    __slots__ = ("element", "ref", "refs", "unit")
+
+    def __init__(self, unit: Unit, element: m.Decision) -> None:
+        self.unit, self.element, self.refs = unit, element, iter(element.requires)
+        self.ref: m.Ref | None = None
 
 
 class Checker(TableFindings):
@@ -76,6 +97,10 @@ class Checker(TableFindings):
             seen.add(item.name)
 
     def imports(self, d: m.Definitions) -> None:
+        own = {element.name for element in d.elements()} | {t.name for t in d.types}
+        names: set[str] = set()
+        #: what nameless imports have brought in -> from where
+        brought: dict[str, str] = {}
         for i in d.imports:
             if "/DMN/" in i.import_type and i.namespace not in self.unit.units:
                 self.add(
@@ -83,8 +108,31 @@ class Checker(TableFindings):
                     "IMPORT_MISSING",
                     f"the imported model {i.name or i.namespace} wasn't given",
                     "warning",
-                    f"deploy the model with namespace {i.namespace} together with this one",
+                    "a file that is deployed is a model by itself: bring in what it uses; who calls `dmn` gives other models as `models`",
                 )
+            if i.name and (i.name in own or i.name in names):
+                other = "of another import" if i.name in names else "of something of this model"
+                hint = "expressions can't tell them apart: give the import a name of its own"
+                self.add(i, "IMPORT_NAME", f"the import's name {i.name} is the name {other}, too", "warning", hint)
+            names.add(i.name)
+            if i.namespace == self.unit.namespace:
+                self.add(i, "IMPORT_ITSELF", "the model imports itself", "warning", "its own things are known by their names alone")
+            elif not i.name and (unit := self.unit.units.get(i.namespace)) is not None:
+                self.nameless(i, unit.definitions, own, brought)
+
+    def nameless(self, i: m.Import, other: m.Definitions, own: set[str], brought: dict[str, str]) -> None:
+        """What an import without a name brings in stands beside what is there; of two with one name only one is seen."""
+        for name in dict.fromkeys([element.name for element in other.elements()] + [t.name for t in other.types]):
+            if name in own or brought.get(name, i.namespace) != i.namespace:
+                where = "this model" if name in own else f"the model {brought[name]}"
+                self.add(
+                    i,
+                    "IMPORT_HIDES",
+                    f"the import without a name brings {name}, which {where} has as well",
+                    "warning",
+                    "give the import a name",
+                )
+            brought.setdefault(name, i.namespace)
 
     def types(self, d: m.Definitions) -> None:
         def item(t: m.ItemDefinition) -> None:
@@ -162,44 +210,52 @@ class Checker(TableFindings):
             self.add(element, "IMPORT_MISSING", f"{element.name} refers to a model that is not imported", line=ref.line)
 
     def circles(self, d: m.Definitions) -> None:
+        """Also those that lead through other models; told where they leave this one. One that is of others alone is told with them."""
         state: dict[int, int] = {}
         for start in d.decisions:
-            stack: list[tuple[m.Element, Iterator[m.Ref]]] = [(start, iter(start.requires))] if id(start) not in state else []
+            stack = [_Step(self.unit, start)] if id(start) not in state else []
             if stack:
                 state[id(start)] = 1
             while stack:
-                element, refs = stack[-1]
-                ref = next(refs, None)
+                step = stack[-1]
+                ref = next(step.refs, None)
                 if ref is None:
-                    state[id(element)] = 2
+                    state[id(step.element)] = 2
                     stack.pop()
                     continue
-                found = self.unit.find(ref)
-                if found is None or found[0] is not self.unit or not isinstance(found[1], m.Decision):
+                step.ref = ref
+                found = step.unit.find(ref)
+                if found is None or not isinstance(target := found[1], m.Decision):
                     continue
-                target = found[1]
                 if state.get(id(target)) == 1:
-                    self.add(
-                        element,
-                        "CIRCULAR",
-                        f"{element.name} requires {target.name}, which requires it",
-                        line=ref.line,
-                        hint="a decision in a circle is null",
-                    )
+                    self.circle(stack[next(n for n, s in enumerate(stack) if s.element is target) :])
                 elif id(target) not in state:
                     state[id(target)] = 1
-                    stack.append((target, iter(target.requires)))
+                    stack.append(_Step(found[0], target))
+
+    def circle(self, steps: list[_Step]) -> None:
+        own = [n for n, step in enumerate(steps) if step.unit is self.unit]
+        if not own:
+            return
+        at, target = steps[own[-1]], steps[(own[-1] + 1) % len(steps)].element
+        self.add(
+            at.element,
+            "CIRCULAR",
+            f"{at.element.name} requires {target.name}, which requires it",
+            line=at.ref.line if at.ref is not None else at.element.line,
+            hint="a decision in a circle is null",
+        )
 
     # Expressions
 
     def scope(self, refs: list[m.Ref]) -> frozenset[str]:
-        names = set()
+        names: set[str] = set()
         for ref in refs:
             found = self.unit.find(ref)
             if found is not None:
-                names.add(self.unit.prefix(found[0]) or found[1].variable.name)
+                names.update(prefix or found[1].variable.name for prefix in self.unit.seen_as(found[0]))
             elif ref.namespace in self.unit.prefixes:
-                names.add(self.unit.prefixes[ref.namespace])
+                names.update(self.unit.prefixes[ref.namespace])
         return frozenset(names)
 
     def decision(self, decision: m.Decision) -> None:

@@ -59,9 +59,10 @@ class Node:
             if key in inputs:
                 return inputs[key]
         if self.unit is not self.graph.root:
-            inside = inputs.get(self.graph.root.prefix(self.unit) or _NONE)
-            if isinstance(inside, Mapping) and self.element.name in inside:
-                return inside[self.element.name]
+            for name in self.graph.root.seen_as(self.unit):
+                inside = inputs.get(name or _NONE)
+                if isinstance(inside, Mapping) and self.element.name in inside:
+                    return inside[self.element.name]
         return _NONE
 
     def read(self, value: Any, run: Run) -> Any:
@@ -81,7 +82,7 @@ class Node:
             found = self.unit.find(ref)
             if found is not None:
                 node = self.graph.node(*found)
-                out.append(Slot(self.unit.prefix(node.unit), node.name, node))
+                out += [Slot(name, node.name, node) for name in self.unit.seen_as(node.unit)]
         return out
 
     @staticmethod

@@ -13,6 +13,7 @@ STANDARD = {
     "TYPE_TWICE": "7.3.2",
     "NAME_MISSING": "6.3.1, DMN15.xsd",
     "NAME_TWICE": "6.3.1",
+    "IMPORT_NAME": "6.3.3",
     "ID_TWICE": "DMN15.xsd, xsd:ID",
     "HIT_POLICY_UNKNOWN": "8.2.10",
     "AGGREGATION_UNKNOWN": "8.2.10",

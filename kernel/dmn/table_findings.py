@@ -157,7 +157,7 @@ class TableFindings:
             return next((self.unit.type_of(p.type_ref) for p in owner.logic.parameters if p.name == text), None)
         for ref in getattr(owner, "requires", ()):
             found = self.unit.find(ref)
-            if found is not None and found[1].variable.name == text and not self.unit.prefix(found[0]):
+            if found is not None and found[1].variable.name == text and "" in self.unit.seen_as(found[0]):
                 type_ = found[0].type_of(found[1].variable.type_ref)
                 declared = self.unit.type_of(clause.expression.type_ref) if clause.expression is not None else None
                 if declared is not None and type_ is not None and _base(declared) and _base(type_) and _base(declared) != _base(type_):

@@ -35,7 +35,10 @@ class Unit:
         self._named: dict[str, Type] | None = None
         self.members = frozenset(_member_names(definitions))
         self.compiler = boxed.Compiler(self)
-        self.prefixes: dict[str, str] = {i.namespace: i.name for i in definitions.imports}
+        #: namespace -> the names that it is imported under; more than one is odd, and each is one
+        self.prefixes: dict[str, tuple[str, ...]] = {}
+        for i in definitions.imports:
+            self.prefixes[i.namespace] = tuple(dict.fromkeys((*self.prefixes.get(i.namespace, ()), i.name)))
 
     def link(self) -> None:
         """Take the member names of imported models over; called when all units are there."""
@@ -65,9 +68,10 @@ class Unit:
         element = unit.by_id.get(ref.target)
         return (unit, element) if element is not None else None
 
-    def prefix(self, unit: Unit) -> str:
-        """The name under which the things of another unit are seen here; empty for one's own and for a nameless import."""
-        return "" if unit is self else self.prefixes.get(unit.namespace, "")
+    def seen_as(self, unit: Unit) -> tuple[str, ...]:
+        """The names under which the things of a unit are seen here; empty for one's own and for a nameless import."""
+        named = self.prefixes.get(unit.namespace, ())
+        return ("", *named) if unit is self else named or ("",)
 
     def element(self, name: str, kind: type[m.Element]) -> m.Element | None:
         """By name, then by id."""
@@ -138,14 +142,16 @@ class Unit:
         return base
 
     def is_circle(self, d: m.ItemDefinition) -> bool:
-        """Whether a definition's type leads back to it and to nothing else; then it is Any with its constraints."""
-        seen: set[str] = set()
-        ref = d.type_ref
-        while ref is not None and ref in self._definitions and ref not in seen:
-            seen.add(ref)
-            if self._definitions[ref] is d:
+        """Whether a definition's type leads back to it and to nothing else, by way of other models too; then it is Any with its constraints."""
+        unit, ref, seen = self, d.type_ref, set[int]()
+        while ref is not None and (owner := unit._owner(ref)) is not None:
+            unit, definition = owner
+            if definition is d:
                 return True
-            ref = self._definitions[ref].type_ref
+            if id(definition) in seen or definition.components:
+                return False
+            seen.add(id(definition))
+            ref = definition.type_ref
         return False
 
     def _reference(self, ref: str | None) -> Type | None:

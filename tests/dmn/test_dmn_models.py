@@ -397,6 +397,80 @@ def test_types_of_an_import_have_its_name_before():
     assert dmn.evaluate(xml, "d", {"s": "abcd"}, models=[INNER]) is None
 
 
+def imports(*pairs):
+    return "".join(f'<import namespace="urn:{namespace}" name="{name}" importType="{SPACE}"/>' for namespace, name in pairs)
+
+
+GREET, NOBODY = ["de:urn:inner#greet"], "IMPORT_MISSING"
+OTHER = model(decision("greet", '"other"') + decision("more", '"more"'), "urn:other")
+A, B = "urn:a", "urn:b"
+ODD = {
+    "one model under two names": (
+        model(imports(("inner", "a"), ("inner", "b")) + decision("d", "a.greet + b.greet", GREET)), [INNER], "Hello XHello X", [],
+    ),
+    "types under both of its names": (
+        model(imports(("inner", "a"), ("inner", "b")) + data("s", "a.tShort") + data("t", "b.tShort") + decision("d", "s + t", ["in:#s", "in:#t"])),
+        [INNER], "abcde", [],
+    ),
+    "two models under one name": (
+        model(imports(("inner", "a"), ("other", "a")) + decision("d", "a.greet + a.more", [*GREET, "de:urn:other#more"])), [INNER, OTHER],
+        "Hello Xmore", ["IMPORT_NAME"],
+    ),
+    "the name of a decision": (
+        model(imports(("inner", "a")) + decision("a", '"own"') + decision("d", '"x"', ["de:#a"])), [INNER], "x", ["IMPORT_NAME"],
+    ),
+    "the name of a type": (
+        model(imports(("inner", "t")) + '<itemDefinition name="t"><typeRef>string</typeRef></itemDefinition>' + decision("d", "t.greet", GREET)),
+        [INNER], "Hello X", ["IMPORT_NAME"],
+    ),
+    "without a name, beside an own decision": (
+        model(imports(("inner", "")) + decision("greet", '"own"') + decision("d", "greet", ["de:#greet"])), [INNER], "own", ["IMPORT_HIDES"],
+    ),
+    "two without a name": (
+        model(imports(("inner", ""), ("other", "")) + decision("d", "more + string(k(1))", ["de:urn:other#more", "kn:urn:inner#k"])), [INNER, OTHER],
+        "more1", ["IMPORT_HIDES"],
+    ),
+    "models that import each other": (
+        model(imports(("b", "b")) + decision("x", '"x"') + decision("d", 'b.y + "!"', ["de:urn:b#y"]), A),
+        [model(imports(("a", "a")) + decision("y", 'a.x + "y"', ["de:urn:a#x"]), B)], "xy!", [],
+    ),
+    "a circle of decisions over models": (
+        model(imports(("b", "b")) + decision("d", "b.y", ["de:urn:b#y"]), A),
+        [model(imports(("a", "a")) + decision("y", "a.d", ["de:urn:a#d"]), B)], None, ["CIRCULAR"],
+    ),
+    "a circle of others": (
+        model(imports(("b", "b")) + decision("d", '"d"', ["de:urn:b#y"]), A),
+        [model(decision("y", "z", ["de:#z"]) + decision("z", "y", ["de:#y"]), B)], "d", [],
+    ),
+    "a circle of types over models": (
+        model(imports(("b", "b")) + '<itemDefinition name="t"><typeRef>b.u</typeRef></itemDefinition>' + data("s", "t") + decision("d", "s", ["in:#s"]), A),
+        [model(imports(("a", "a")) + '<itemDefinition name="u"><typeRef>a.t</typeRef></itemDefinition>', B)], "abc", ["TYPE_CIRCULAR"],
+    ),
+    "a record that holds its own kind over models": (
+        model(imports(("b", "b")) + '<itemDefinition name="t"><typeRef>b.u</typeRef></itemDefinition>' + decision("d", '"d"'), A),
+        [model(imports(("a", "a")) + '<itemDefinition name="u"><itemComponent name="n"><typeRef>a.t</typeRef></itemComponent></itemDefinition>', B)],
+        "d", [],
+    ),
+    "itself": (model(imports(("a", "me")) + decision("x", '"x"') + decision("d", "me.x", ["de:urn:a#x"]), A), [], "x", ["IMPORT_ITSELF"]),
+    "a model that isn't given": (model(imports(("none", "n")) + decision("d", "n.x", ["de:urn:none#x"])), [], None, [NOBODY]),
+    "a model that isn't imported": (model(decision("d", "inner.greet", GREET)), [INNER], None, [NOBODY]),
+    "what an import imports": (model(imports(("middle", "m")) + decision("d", "m.inner.greet", GREET)), [INNER, MIDDLE], None, [NOBODY]),
+    "two models of one namespace": (
+        model(imports(("inner", "i")) + decision("d", "i.greet", GREET)), [INNER, model(decision("greet", '"second"'), "urn:inner")], "Hello X",
+        ["IMPORT_TWICE"],
+    ),
+    "a name with a dot": (model(imports(("inner", "my.in")) + decision("d", "my.in.greet", GREET)), [INNER], "Hello X", []),
+    "a name with blanks": (model(imports(("inner", "my  in")) + decision("d", "my in.greet", GREET)), [INNER], "Hello X", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_imports_mean_what_they_say_and_are_told(name):
+    xml, models, wanted, codes = ODD[name]
+    assert dmn.evaluate(xml, "d", {"a name": "X", "s": "abc", "t": "de"}, models=models) == wanted
+    assert [f.code for f in dmn.findings(xml, models)] == codes
+
+
 def test_another_expression_language_is_null_with_a_warning():
     body = (
         '<decision id="d" name="d"><variable name="d"/><literalExpression expressionLanguage="javascript">'
