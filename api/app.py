@@ -29,6 +29,7 @@ from flowledger.api import (
     events,
     evidence,
     files,
+    forecasts,
     health,
     holds,
     incidents,
@@ -107,6 +108,7 @@ NOUNS: dict[str, list[Any]] = {
     "kpis": kpis.HANDLERS,
     **predictions.HANDLERS,
     **simulations.HANDLERS,
+    **forecasts.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -41,6 +41,7 @@ SHOWS = {
     "decisions": "DecisionsPage",
     "decisions/": "DecisionPage",
     "operations": "OperationsPage",
+    "operations/subjects": "SubjectsPage",
     "insight": "InsightPage",
     "insight/alerts": "AlertsPage",
     "api": "ApiPage",

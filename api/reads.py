@@ -84,6 +84,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        """Where something is sealed under these keys: `{places, more}`."""
+
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         """What is sealed under these keys: `{variables, events, cut, position}`."""
 
@@ -124,6 +127,7 @@ class SqlReads:
         from flowledger.projections import (
             about,
             alerts,
+            anomalies,
             asked,
             batches,
             courses,
@@ -169,13 +173,14 @@ class SqlReads:
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
+            "anomalies": anomalies.anomalies, "coming": anomalies.coming,
             "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
-        self._of_keys = subjects.of_keys
+        self._of_keys, self._places_of = subjects.of_keys, subjects.places_of
         self._retention = retention
         self._evidence: dict[str, Callable[..., Awaitable[Any]]] = {
             "report": evidence.report,
@@ -293,6 +298,10 @@ class SqlReads:
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader.of(tenant), tenant, definition)
+
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        async with _told():
+            return await self._places_of(self.reader.of(tenant), tenant, keys)
 
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         async with _told():

@@ -115,16 +115,17 @@ class Services:
         return caller
 
     async def call(
-        self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = ""
+        self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = "", keyed: bool = True
     ) -> dict[str, Any]:
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer.
 
-        Raises: Previewed for a dry run, which ends the route's handler. `plan`: of its body (`Request.plan`), where that has one.
+        Raises: Previewed for a dry run, which ends the route's handler. `plan`: of its body (`Request.plan`), where that has one. Not
+        `keyed`: of a request that makes several commands, or one with the time in it, and does nothing twice by itself; its id would stand for the first.
         """
         caller = self.identify(connection)
         if type(command) not in SERVICES or by_a_person(connection):
             caller.origin = origin_of(connection)
-        id = connection.headers.get("idempotency-key", "")
+        id = connection.headers.get("idempotency-key", "") if keyed else ""
         if len(id) > 200:
             raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
         if id and caller.tenant:

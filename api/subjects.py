@@ -45,17 +45,6 @@ class ExportBody(Body):
     format: Literal["json", "html"] = "json"
 
 
-class Subject(msgspec.Struct, kw_only=True):
-    """`subject`: the digest by which the ledger knows it. `keys`: that are there; `erased_keys`: that were destroyed. `status`: kept, erased, unknown."""
-
-    subject: str
-    status: str
-    keys: int
-    erased_keys: int
-    hold: str | None = None
-    erasure: Any = None
-
-
 class Erasure(msgspec.Struct, kw_only=True):
     """A certificate: these keys were destroyed, nothing that was sealed under them can be opened any more. `everywhere_at`: other processes have forgotten
     them by then."""
@@ -68,6 +57,31 @@ class Erasure(msgspec.Struct, kw_only=True):
     everywhere_at: str
     keys: list[str]
     position: str | None = None
+
+
+class Place(msgspec.Struct, kw_only=True):
+    """An instance that has variables of the subject, by their names."""
+
+    instance: str
+    process: str
+    status: str
+    names: list[str]
+    updated_at: str
+    business_key: str | None = None
+
+
+class Subject(msgspec.Struct, kw_only=True):
+    """`subject`: the digest by which the ledger knows it. `keys`: that are there; `erased_keys`: that were destroyed. `status`: kept, erased, unknown.
+    `places`: instances that have something of it, also what is erased, the last changed first; at most 100, `more`: there are more."""
+
+    subject: str
+    status: str
+    keys: int
+    erased_keys: int
+    hold: str | None = None
+    erasure: Erasure | None = None
+    places: list[Place] = []
+    more: bool = False
 
 
 class Exported(msgspec.Struct, kw_only=True):
@@ -122,17 +136,21 @@ def _text(at_us: int) -> str:
 
 
 @get("/subjects/{name:str}", summary="What is known of a subject")
-async def get_subject(request: ApiRequest, name: RefPath) -> Response[Subject]:
-    """Whether keys of it are there, were destroyed, and may be destroyed. Nothing of what they seal."""
+async def get_subject(request: ApiRequest, name: RefPath, places: bool = False) -> Response[Subject]:
+    """Whether keys of it are there, were destroyed, and may be destroyed; with `places` where something of it is. Nothing of what they seal."""
     tenant, digest, _ = _named(request, name)
     keys = await _asked(_vault(request).keys_of, tenant, name)
     there = sum(1 for _, at in keys if not at)
     s = services_of(request)
     hold, erasure = await s.record(request, HOLD_RECORDS, digest), await s.record(request, ERASURES, digest)
     status = "kept" if there else ERASED if keys else "unknown"
+    where: dict[str, Any] = {"places": [], "more": False}
+    if places and keys:
+        where = await s.reads.places_of([id for id, _ in keys], tenant)
     told = Subject(
         subject=digest, status=status, keys=there, erased_keys=len(keys) - there, hold=(hold or {}).get("reason"),
-        erasure=msgspec.to_builtins(_certificate(digest, erasure)) if erasure and erasure["status"] == ERASED else None,
+        erasure=_certificate(digest, erasure) if erasure and erasure["status"] == ERASED else None,
+        places=msgspec.convert(where["places"], list[Place]), more=where["more"],
     )  # fmt: skip
     return reply(told)
 
@@ -158,11 +176,11 @@ async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Re
     if before and before["status"] == ERASED and all(at for _, at in keys):
         return reply(_certificate(digest, before))
     record = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us(), "status": ASKED, "keys": []}
-    await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
+    await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
     await _asked(vault.destroy, tenant, name)
     gone = [id for id, at in await _asked(vault.keys_of, tenant, name) if at][-KEYS_MAX:]
     record |= {"at_us": _now_us(), "status": ERASED, "keys": gone}
-    done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
     return reply(_certificate(digest, record, done.get("position")))
 
 
@@ -221,7 +239,7 @@ async def put_legal_hold(request: ApiRequest, name: RefPath, data: WhyBody) -> R
     s = services_of(request)
     _, digest, kept = _named(request, name)
     value = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us()}
-    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=value), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=value), request, partition=0, keyed=False)
     return reply(_hold(digest, value, done.get("position")))
 
 

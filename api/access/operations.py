@@ -188,6 +188,8 @@ HTTP: dict[str, str] = {
     "PUT /v1/kpis/{name}": "insight:write",
     "DELETE /v1/kpis/{name}": "insight:write",
     "POST /v1/predictions": "insight:write",
+    "GET /v1/forecasts": "insight:read",
+    "GET /v1/reports/anomalies": "insight:read",
     "POST /v1/simulations": "insight:read",
     "POST /v1/predictions/use": "insight:write",
     "GET /v1/holds": "holds:read",

@@ -41,10 +41,12 @@ def put(doc: Doc[Any], changes: dict[str, Any]) -> None:
                 del of[entry]
 
 
-def seeded(content: str) -> bytes:
+def seeded(content: str, kind: str) -> bytes:
     """The shared document of a text. Raises: NotDrawn, BadXml."""
-    doc = document()
-    put(doc, flat.entries(flat.read(content)))
+    doc, fields = document(), flat.read(content)
+    if flat.kind(fields) != kind:
+        raise flat.NotDrawn(f"a {kind} was expected, a {flat.kind(fields)} was found")
+    put(doc, flat.entries(fields))
     return doc.get_update()
 
 

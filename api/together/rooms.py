@@ -298,9 +298,7 @@ class Rooms:
         if found is None:
             return
         try:
-            if found["kind"] != "process":
-                raise flat.NotDrawn("processes alone are drawn together")
-            state = await asyncio.to_thread(seeded, found["content"])
+            state = await asyncio.to_thread(seeded, found["content"], found["kind"])
         except (flat.NotDrawn, BadXml) as e:
             raise senseless(f"this draft can't be drawn together: {e}") from None
         await drafts.begin_shared(*key, found["version"], secrets.token_hex(8), state)

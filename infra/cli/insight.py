@@ -216,23 +216,24 @@ def compare(
 @app.command()
 def export(
     process: OfProcess,
-    format: Annotated[str, typer.Option("--format", help="xes, ocel or csv")] = "xes",
+    format: Annotated[str, typer.Option("--format", help="xes, ocel, csv, xlsx or parquet")] = "xes",
+    what: Annotated[str, typer.Option("--what", help="steps, or instances: a list of them, as csv or parquet")] = "steps",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="[default: standard output]")] = None,
     since: Since = "",
     until: Until = "",
     server: ServerUrl = "",
 ) -> None:
-    """A history for other tools: XES, OCEL 2.0 or CSV, of the instances that were made in the time."""
+    """A history for other tools: XES, OCEL 2.0, CSV, XLSX or Parquet, of the instances that were made in the time."""
     import sys
 
     from flowledger.infra.cli.server import Server
 
-    query = {"process": process, "format": format, "from": since, "to": until}
-    text = Server(server).text("/v1/exports", **{k: v for k, v in query.items() if v})
+    query = {"process": process, "format": format, "what": what, "from": since, "to": until}
+    content = Server(server).raw("/v1/exports", **{k: v for k, v in query.items() if v})
     if out is not None:
-        out.write_text(text, "utf-8", newline="")
+        out.write_bytes(content)
     else:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(content)
 
 
 def _flat(item: dict[str, Any]) -> dict[str, Any]:
@@ -347,6 +348,36 @@ def use(
 
     Server(server).post("/v1/predictions/use", {"process": process, "model": model, "reason": reason})
     console().print(f"{process}: model {model}" if model else f"{process}: the newest model")
+
+
+@app.command()
+def forecast(
+    process: OfProcess,
+    window: Annotated[str, typer.Option("--window", help="hour, day")] = "day",
+    measure: Annotated[str, typer.Option("--measure", help="started, completed, ended, failed, incidents")] = "started",
+    element: Annotated[str, typer.Option("--element", help="Visits of this element")] = "",
+    steps: Annotated[int, typer.Option("--steps", help="So many hours or days")] = 14,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """How many will come, with bands, beside what the same time last week was."""
+    found = _ask(server, "/v1/forecasts", process=process, window=window, measure=measure, element=element, steps=steps)
+    _show(found, found["items"], csv, json, empty=f"five whole weeks are needed, found {found['weeks']}")
+    if found["items"] and not csv and not json:
+        held = f"bands that say {found['interval']['says']:.0%} held {found['interval']['holds']:.0%}"
+        console(stderr=True).print(
+            f"[dim]by {found['by']}; off by {found['error']} by the mean, last week by {found['last_week_error']}; {held}[/]"
+        )
+
+
+@app.command()
+def anomalies(
+    process: OfProcess, since: Since = "", until: Until = "", csv: Csv = False, server: ServerUrl = "", json: Json = False
+) -> None:
+    """What is unlike before: hours with more or fewer starts, or in which an element took longer or shorter (ms); the last 24 hours, or up to a week."""
+    found = _ask(server, "/v1/reports/anomalies", process=process, **{"from": since, "to": until})
+    _show(found, found["items"], csv, json, empty=f"nothing is unlike before ({found['asked']} questions)")
 
 
 def simulate(

@@ -87,10 +87,14 @@ class Server:
 
     def text(self, path: str, **query: Any) -> str:
         """An answer that isn't JSON, or isn't to be read as such."""
+        return self.raw(path, **query).decode("utf-8", "replace")
+
+    def raw(self, path: str, **query: Any) -> bytes:
+        """An answer that is no text."""
         status, raw = self._exchange("GET", self._target(path, query), None, self._headers(None))
         if status >= 400:
             problem(status, _decoded(raw))
-        return raw.decode("utf-8", "replace")
+        return raw
 
     def stream(
         self, method: str, path: str, body: BinaryIO | None = None, headers: dict[str, str] | None = None

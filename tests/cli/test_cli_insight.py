@@ -66,6 +66,9 @@ def test_reports(done, tmp_path):
     assert out.read_text().count("<trace>") == 4 and "Look 1" in out.read_text()
     assert json.loads(done("analytics", "export", "reported", "--format", "ocel"))["objectTypes"][0]["name"] == "reported"
     assert "expected another version" in done("analytics", "compare", "reported", 1, 1, expect=1)
+    assert "five whole weeks are needed, found 0" in done("analytics", "forecast", "reported")
+    assert "nothing is unlike before (0 questions)" in done("analytics", "anomalies", "reported")
+    assert "1 to 168 whole hours" in done("analytics", "anomalies", "reported", "--from", "2026-01-01T00:00:00Z", expect=1)
 
 
 @pytest.mark.req("APG-PER-009")

@@ -203,7 +203,7 @@ OPEN = frozenset({
     "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch", "apply_retention",
 })  # fmt: skip
 #: of one process, here another tenant's
-REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export"})
+REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export", "list_forecasts", "list_anomalies"})
 #: without sign-in there are none; with it: tests/signin
 ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})
 MOVES = {"tasks": "claim", "definitions": "publish"}

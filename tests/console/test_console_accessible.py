@@ -24,6 +24,7 @@ PAGES = {
     "task": "/tasks/{task}",
     "task history": "/tasks/{task}?tab=history",
     "alerts": "/insight/alerts",
+    "subjects": "/operations/subjects",
     "processes": "/processes",
     "process": "/processes/order",
     "compare": "/processes/document-approval?tab=compare",

@@ -229,3 +229,65 @@ def test_pools_lanes_and_what_is_in_a_sub_process(server: Restarted, open_page: 
     content = server.call("GET", f"/v1/drafts/{draft}")["content"]
     assert all(f'name="{n}"' in content for n in ("Sales desk", "Warehouse", "Our shop", "Wrap well"))
     assert content.count("flowNodeRef>") == 8, "each still in its lane"
+
+
+FOLDED = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"
+ xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" xmlns:di="http://www.omg.org/spec/DD/20100524/DI" id="d" targetNamespace="u"><process id="p" isExecutable="true">
+ <startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="pack"/><subProcess id="pack" name="Pack"><startEvent id="ps"/>
+ <sequenceFlow id="pf" sourceRef="ps" targetRef="pt"/><task id="pt" name="Wrap"/></subProcess></process>
+ <bpmndi:BPMNDiagram id="g1"><bpmndi:BPMNPlane id="g1p" bpmnElement="p"><bpmndi:BPMNShape id="s_di" bpmnElement="s"><dc:Bounds x="150" y="100" width="36" height="36"/>
+ </bpmndi:BPMNShape><bpmndi:BPMNShape id="pack_di" bpmnElement="pack" isExpanded="false"><dc:Bounds x="250" y="78" width="100" height="80"/></bpmndi:BPMNShape>
+ <bpmndi:BPMNEdge id="f1_di" bpmnElement="f1"><di:waypoint x="186" y="118"/><di:waypoint x="250" y="118"/></bpmndi:BPMNEdge></bpmndi:BPMNPlane></bpmndi:BPMNDiagram>
+ <bpmndi:BPMNDiagram id="g2"><bpmndi:BPMNPlane id="g2p" bpmnElement="pack">
+ <bpmndi:BPMNShape id="ps_di" bpmnElement="ps"><dc:Bounds x="150" y="100" width="36" height="36"/>
+ </bpmndi:BPMNShape><bpmndi:BPMNShape id="pt_di" bpmnElement="pt"><dc:Bounds x="250" y="78" width="100" height="80"/></bpmndi:BPMNShape>
+ <bpmndi:BPMNEdge id="pf_di" bpmnElement="pf"><di:waypoint x="186" y="118"/><di:waypoint x="250" y="118"/></bpmndi:BPMNEdge></bpmndi:BPMNPlane>
+ </bpmndi:BPMNDiagram></definitions>"""
+
+
+def inside(page: Any) -> None:
+    page.locator(".bjs-drilldown").first.click()
+    page.locator("[data-element-id=pt] .djs-hit").first.wait_for()
+
+
+@pytest.mark.req("APG-UI-007")
+def test_what_is_in_a_folded_sub_process(server: Restarted, open_page: Callable[..., Any]) -> None:
+    draft = server.call("POST", "/v1/drafts", {"name": "Folded", "kind": "process", "content": FOLDED})["id"]
+    rita, olga = [open_page(f"/designer/{draft}", actor=name) for name in ("rita", "olga")]
+    for page in (rita, olga):
+        page.locator("[data-element-id=pack] .djs-hit").first.wait_for()
+    # one is inside, the other outside: each stays where they are
+    inside(rita)
+    choose(rita, "pt")
+    append(rita, "User task", "Seal it")
+    choose(olga, "pack")
+    append(olga, "User task", "Ship it")
+    until(lambda: not unsent(rita) and not unsent(olga))
+    rita.locator(".djs-shape", has_text="Seal it").first.wait_for()
+    assert rita.locator(".djs-shape:visible", has_text="Ship it").count() == 0
+    inside(olga)
+    olga.locator(".djs-shape:visible", has_text="Seal it").first.wait_for()
+    # both inside
+    choose(olga, "pt")
+    tab(olga, "Properties")
+    if not olga.locator("#bio-properties-panel-name").is_visible():
+        olga.locator(".bio-properties-panel-group-header-title", has_text="General").click()
+    olga.locator("#bio-properties-panel-name").fill("Wrap well")
+    rita.locator(".djs-shape:visible", has_text="Wrap well").first.wait_for()
+    # out again
+    rita.locator(".bjs-breadcrumbs li").first.click()
+    rita.locator(".djs-shape:visible", has_text="Ship it").first.wait_for()
+    # deleted by one while the other is inside
+    choose(rita, "pack")
+    rita.keyboard.press("Delete")
+    olga.locator(".djs-shape:visible", has_text="Ship it").first.wait_for()
+    rita.get_by_role("button", name="Undo").click()
+    rita.locator("[data-element-id=pack] .djs-hit").first.wait_for()
+    olga.locator("[data-element-id=pack] .djs-hit").first.wait_for()
+    inside(olga)
+    olga.locator(".djs-shape:visible", has_text="Seal it").first.wait_for()
+    until(lambda: not unsent(rita) and not unsent(olga))
+    rita.get_by_role("button", name="Save", exact=True).click()
+    olga.get_by_text("v2 · saved").wait_for()
+    content = server.call("GET", f"/v1/drafts/{draft}")["content"]
+    assert all(t in content for t in ("Seal it", "Ship it", "Wrap well")) and content.count("<bpmndi:BPMNPlane") == 2

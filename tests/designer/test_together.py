@@ -219,6 +219,7 @@ async def test_what_is_no_drawing_and_what_is_another_tenants_is_not_drawn_toget
         (f"{door}?draft=0123456789abcdef", {}, "NOT_FOUND"),
         (f"{door}?draft={await begun(desk, '{}', 'form')}", {}, "INVALID_ARGUMENT"),
         (f"{door}?draft={await begun(desk, '<roses are=')}", {}, "INVALID_ARGUMENT"),
+        (f"{door}?draft={await begun(desk, DRAWN, 'decision')}", {}, "INVALID_ARGUMENT"),
         (f"{door}?draft={await begun(desk, DRAWN.replace('BPMNPlane', 'Other'))}", {}, "INVALID_ARGUMENT"),
     ):
         async with websockets.connect(url, additional_headers=headers) as ws:
@@ -360,7 +361,7 @@ def test_three_draw_at_random_and_all_have_the_same_and_no_edit_is_lost(seed: in
     """Peers edit, exchange what they have in any order and any number of times. Each value of an element that nobody deleted is one that was written last by
     somebody who had seen no later one; fields that one alone has touched are as that one left them."""
     rng = random.Random(seed)
-    first = merging.seeded(DRAWN)
+    first = merging.seeded(DRAWN, "process")
     peers = [merging.document(first) for _ in range(3)]
     mine: list[dict[str, Any]] = [{} for _ in peers]
     made: list[set[str]] = [set() for _ in peers]

@@ -5,7 +5,8 @@ import { fields, type Value } from "~/designer/together/flat";
 import { type Line, Shared } from "~/designer/together/shared";
 import { BpmnModdle } from "bpmn-moddle";
 import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
-import { bind, touched } from "~/designer/together/bind";
+import { bind } from "~/designer/together/bind";
+import { modelerOf, touched } from "~/designer/together/process";
 import { merge } from "~/designer/together/merge";
 
 // there is no canvas here: the tree of objects alone follows
@@ -197,7 +198,7 @@ async function modeler(shared: Shared) {
     editorActions: { isRegistered: () => false, register: () => undefined },
   };
   const m = { get: (name: string) => services[name], getDefinitions: () => definitions, on: (_: string, f: () => void) => heard.push(f) };
-  const bound = await bind(m, shared, false, () => undefined);
+  const bound = await bind(modelerOf(m), shared, false, () => undefined);
   const find = (id: string) => {
     let found: Any;
     const look = (o: Any) => {

@@ -129,6 +129,13 @@ export async function getFile(path: string): Promise<Blob> {
   return response.blob();
 }
 
+/** What a request answers, as a file. */
+export async function sendForFile<A extends PathOf<"POST">>(path: A, body: BodyOf<"POST", A>): Promise<Blob> {
+  const response = await ask(`/v1${path}`, { method: "POST", headers: headers({ Accept: "*/*", "Content-Type": "application/json" }), body: JSON.stringify(body) });
+  if (!response.ok) await answer(response);
+  return response.blob();
+}
+
 /** A file as it is. What is kept by its hash may be sent again as often as one likes. */
 export async function sendFile(path: string, file: File): Promise<void> {
   const found = (await answer(await ask(`/v1${path}`, { method: "PUT", headers: headers({ "Content-Type": file.type || "application/octet-stream" }), body: file }))) as { position?: string };

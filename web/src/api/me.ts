@@ -49,6 +49,9 @@ const NEEDS = {
   settings: "settings:read",
   models: "definitions:read",
   people: "directory:read",
+  subjects: "subjects:read",
+  subjectExport: "subjects:export",
+  subjectErase: "subjects:erase",
 } as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */

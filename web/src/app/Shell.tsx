@@ -8,6 +8,7 @@ import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
 import { NameForm } from "~/shared/NameForm";
 import { Freshness } from "~/shared/Freshness";
+import { keepFocus } from "./focus";
 import { useEmbedded, usePlace } from "./embed";
 import { Notices } from "./Notices";
 
@@ -33,6 +34,7 @@ export function Shell() {
   const before = useRef(path);
   const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers"), "/insight": !useMay("insight") } as Record<string, boolean>;
   const shown = pages.filter((p) => !hidden[p.to]);
+  useEffect(keepFocus, []);
   useEffect(() => {
     if (before.current === path) return;
     before.current = path;

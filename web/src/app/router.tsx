@@ -36,6 +36,7 @@ const routes = [
   page("/decisions", () => import("~/pages/decisions/DecisionsPage"), "DecisionsPage"),
   page("/decisions/$id", () => import("~/pages/decisions/DecisionPage"), "DecisionPage"),
   page("/operations", () => import("~/pages/operations/OperationsPage"), "OperationsPage"),
+  page("/operations/subjects", () => import("~/pages/subjects/SubjectsPage"), "SubjectsPage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),

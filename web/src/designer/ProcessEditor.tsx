@@ -24,7 +24,8 @@ import flowledger from "./flowledger.json";
 import { styleElementsGetTheNonce } from "./nonce";
 import { peopleOn } from "./people";
 import { templates } from "./templates";
-import { bind, type Bound } from "./together/bind";
+import { bind, type Bound, undoes } from "./together/bind";
+import { modelerOf } from "./together/process";
 import { spoken } from "./spoken";
 import { translation, wordsOf } from "./translation";
 
@@ -118,7 +119,8 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
         if (over) return;
         fit(m);
         if (shared) {
-          bound = await bind(m, shared, Boolean(adopts.current), () => (changed(), people.frames()));
+          bound = await bind(modelerOf(m), shared, Boolean(adopts.current), () => (changed(), people.frames()));
+          undoes(get("editorActions"), bound);
           adopts.current = false;
           if (over) return bound.end();
         }

@@ -5,6 +5,7 @@ import { doors } from "./de-doors";
 import { events } from "./de-events";
 import { insight } from "./de-insight";
 import { platform } from "./de-platform";
+import { privacy } from "./de-privacy";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform };
+export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy };

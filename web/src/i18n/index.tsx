@@ -6,9 +6,10 @@ import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
 import { platform as enPlatform } from "./en-platform";
+import { privacy as enPrivacy } from "./en-privacy";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform };
+const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy };
 
 type Texts = Record<string, string>;
 interface Language {

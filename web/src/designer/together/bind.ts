@@ -1,9 +1,6 @@
 import { changes, type Fields, read, write } from "./flat";
-import { follow } from "./follow";
 import type { Shared } from "./shared";
 
-/* eslint-disable @typescript-eslint/no-explicit-any */
-type Any = any;
 /** how long is waited for more of what is drawn, here and by others */
 const FLUSH_MS = 60;
 const FOLLOW_MS = 40;
@@ -21,35 +18,23 @@ export interface Bound {
   end: () => void;
 }
 
-/** Ids of elements that differ, for what has no shape those that it is in. */
-export function touched(old: Fields, now: Fields): Set<string> {
-  const found = new Set<string>();
-  const add = (all: Fields, from: string) => {
-    const seen = new Set<string>();
-    for (let key = from; key && !seen.has(key); key = String(all.get(key)?.get("^") ?? "")) {
-      seen.add(key);
-      const of = all.get(key);
-      const id = of?.get("@bpmnElement") ?? of?.get("@id");
-      if (id === undefined) continue;
-      found.add(String(id));
-      // what it is made of (a timer, a loop) shows on the element that has it
-      if (!/(Definition|Characteristics)$/.test(String(of?.get("<")))) return;
-    }
-  };
-  for (const [key, of] of now) {
-    const before = old.get(key);
-    if (!before || before.size !== of.size || [...of].some(([name, value]) => name !== "#" && before.get(name) !== value)) add(now, key);
-  }
-  for (const key of old.keys()) if (!now.has(key)) add(old, key);
-  return found;
+/** What draws, as far as it has to be known here. */
+export interface Drawing {
+  /** all of it, as it is now */
+  text: () => Promise<string>;
+  /** Makes what is drawn what the text says; `old`: the document as it was drawn before, `now`: as it is. */
+  follow: (text: string, old: Fields, now: Fields) => Promise<void>;
+  /** one drags or types: what others do waits */
+  busy: () => boolean;
+  onDrawn: (heard: () => void) => void;
 }
 
 /**
- * Ties a modeler to the shared document. What is drawn is written out, compared with what was drawn before, and the differences go into the document; what comes
+ * Ties what draws to the shared document. What is drawn is written out, compared with what was drawn before, and the differences go into the document; what comes
  * from others goes the same way back. `adopt`: what the modeler has opened replaces what the document has.
  */
-export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () => void): Promise<Bound> {
-  const drawn = async () => read((await m.get("moddle").toXML(m.getDefinitions())).xml.replace(NO_XML, ""));
+export async function bind(on: Drawing, shared: Shared, adopt: boolean, changed: () => void): Promise<Bound> {
+  const drawn = async () => read((await on.text()).replace(NO_XML, ""));
   let view = await drawn();
   /** the document as it was drawn last */
   let seen = shared.fields();
@@ -76,13 +61,12 @@ export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () =
   };
   if (adopt) compare(shared.fields(), view);
 
-  const busy = () => Boolean(m.get("dragging").context()) || m.get("directEditing").isActive();
   const catchUp = async () => {
     await flush();
     const all = shared.fields();
     following = true;
     try {
-      await follow(m, write(all), touched(seen, all));
+      await on.follow(write(all), seen, all);
     } finally {
       following = false;
     }
@@ -95,7 +79,7 @@ export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () =
     due ??= setTimeout(() => {
       due = undefined;
       if (over) return;
-      if (busy()) soon(BUSY_MS);
+      if (on.busy()) soon(BUSY_MS);
       else void inTurn(catchUp);
     }, ms);
   };
@@ -105,7 +89,7 @@ export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () =
     clearTimeout(later);
     later = setTimeout(() => void inTurn(async () => (await flush(), changed())), FLUSH_MS);
   };
-  m.on("commandStack.changed", onStack);
+  on.onDrawn(onStack);
 
   const step = (what: "undo" | "redo") => async () => {
     await inTurn(flush);
@@ -129,11 +113,15 @@ export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () =
       off();
     },
   };
-  const actions = m.get("editorActions");
+  if (adopt) soon();
+  return bound;
+}
+
+/** The keys for it undo what one has done oneself, too. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export function undoes(actions: any, bound: Bound) {
   for (const name of ["undo", "redo"] as const) {
     if (actions.isRegistered(name)) actions.unregister(name);
     actions.register(name, () => void bound[name]());
   }
-  if (adopt) soon();
-  return bound;
 }

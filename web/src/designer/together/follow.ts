@@ -37,7 +37,10 @@ async function openAnew(m: Any, xml: string) {
   const canvas = m.get("canvas");
   const view = canvas.viewbox();
   const selected = m.get("selection").get().map((e: Any) => e.id);
+  const inside = canvas.getRootElement()?.id;
   await m.importXML(xml);
+  const there = canvas.getRootElements().find((e: Any) => e.id === inside);
+  if (there) canvas.setRootElement(there);
   canvas.viewbox({ x: view.x, y: view.y, width: view.width, height: view.height });
   m.get("selection").select(selected.map((id: string) => m.get("elementRegistry").get(id)).filter(Boolean));
 }
@@ -47,6 +50,7 @@ function draw(m: Any, definitions: Any, touched: Set<string>) {
   const seen = new Set<string>();
   const changed = new Set<Any>();
   const errors: Any[] = [];
+  const added: Any[] = [];
 
   const remove = (e: Any) => {
     if (registry.get(e.id) !== e) return;
@@ -107,6 +111,7 @@ function draw(m: Any, definitions: Any, touched: Set<string>) {
         } else {
           if (e) remove(e);
           e = importer.add(semantic, di, parent);
+          added.push(e);
         }
         seen.add(e.id);
         return e;
@@ -116,11 +121,17 @@ function draw(m: Any, definitions: Any, touched: Set<string>) {
     walker.handleDefinitions(definitions, diagram);
   }
   if (errors.some((e) => e instanceof Error)) throw errors.find((e) => e instanceof Error);
-  for (const e of registry.getAll()) {
-    if (seen.has(e.id) || (e.labelTarget && seen.has(e.labelTarget.id))) continue;
-    if (e.parent) remove(e);
-    else if (e !== canvas.getRootElement() && canvas.getRootElements().includes(e)) canvas.removeRootElement(e);
+  const gone = registry.getAll().filter((e: Any) => !seen.has(e.id) && !(e.labelTarget && seen.has(e.labelTarget.id)));
+  for (const e of gone) if (e.parent) remove(e);
+  for (const e of gone) {
+    if (e.parent || !canvas.getRootElements().includes(e)) continue;
+    // somebody has deleted the sub-process that one is in: out of it
+    if (e === canvas.getRootElement()) canvas.setRootElement(registry.get(definitions.diagrams[0].plane.bpmnElement.id));
+    canvas.removeRootElement(e);
   }
+  // the way into a folded sub-process, which the modeler puts on what is drawn here or imported
+  const ways = m.get("drilldownOverlayBehavior", false);
+  for (const e of added) if (registry.get(e.id) === e && ways?._canDrillDown(e)) ways._addOverlay(e);
   const still = [...changed].filter((e) => registry.get(e.id) === e);
   if (still.length) bus.fire("elements.changed", { elements: still });
 }

@@ -89,8 +89,8 @@ export function DraftPage() {
       e.preventDefault();
       if (may) void save();
     };
-    window.addEventListener("keydown", key);
-    return () => window.removeEventListener("keydown", key);
+    window.addEventListener("keydown", key, true); // before the field that names an element, which keeps its keys to itself
+    return () => window.removeEventListener("keydown", key, true);
   }, [save, may]);
 
   const tabs = useMemo(

@@ -7,7 +7,7 @@ import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 
 /** Every decision that was evaluated up to the moment shown: inputs, rules that fired, outcome. */
-export function Decisions({ events, element, at }: { events: HistoryEvent[]; element?: string; at?: string }) {
+export function Decisions({ events, element, at, names }: { events: HistoryEvent[]; element?: string; at?: string; names?: Map<string, string> }) {
   const t = useText();
   const end = at ? events.findIndex((e) => e.id === at) + 1 || events.length : events.length;
   const found = events.slice(0, end).filter((e) => e.type === "decision.evaluated" && (!element || e.data.element === element));
@@ -17,7 +17,7 @@ export function Decisions({ events, element, at }: { events: HistoryEvent[]; ele
       {[...found].reverse().map((e) => (
         <div key={e.id} style={{ marginBottom: 12 }}>
           <Text size="sm" mb={4} component="div">
-            <When at={e.time} exact /> · {String(e.data.element)} ·{" "}
+            <When at={e.time} exact /> · {names?.get(String(e.data.element)) ?? String(e.data.element)} ·{" "}
             <Anchor underline="always" renderRoot={(props) => <Link to="/decisions/$id" params={{ id: String(e.data.decision) }} search={e.data.version ? { version: String(e.data.version) } : {}} {...props} />} size="sm">
               {String(e.data.decision)} v{String(e.data.version)}
             </Anchor>

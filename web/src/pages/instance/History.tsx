@@ -34,8 +34,8 @@ export function useHistory(id: string) {
 /** What the engine does by itself: no act of anybody, though it carries the name of whom it came of. */
 const INNER = new Set(["flow.taken", "element.activated", "element.completed", "element.gateway_reached", "element.noted", "timer.scheduled", "timer.cancelled", "subscription.opened", "subscription.closed", "task.created", "task.leased", "loop.started", "loop.item_completed", "decision.evaluated", "compensation.recorded", "message.awaited", "message.unawaited"]);
 
-/** All events; `audit`: who did what, with the reasons given. */
-export function History({ events, element, at, onAt, error, audit = false }: { audit?: boolean; events: HistoryEvent[]; element?: string; at?: string; onAt: (position: string) => void; error: unknown }) {
+/** All events; `audit`: who did what, with the reasons given; `names`: of elements and flows, by id. */
+export function History({ events, element, at, onAt, error, names, audit = false }: { audit?: boolean; names?: Map<string, string>; events: HistoryEvent[]; element?: string; at?: string; onAt: (position: string) => void; error: unknown }) {
   const t = useText();
   const [open, setOpen] = useState<HistoryEvent>();
   if (error && events.length === 0) return <Failed error={error} />;
@@ -67,7 +67,7 @@ export function History({ events, element, at, onAt, error, audit = false }: { a
               </Badge>
             ),
           },
-          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).join(" ")) || brief(e.data, 90)}</Text> },
+          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).map((x) => names?.get(String(x)) ?? String(x)).join(" ")) || brief(e.data, 90)}</Text> },
           { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
         ]}
       />

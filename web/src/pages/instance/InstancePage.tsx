@@ -109,20 +109,21 @@ export function InstancePage() {
   const i = instance.data;
   const status = past && state.data ? state.data.status : i.status;
   const onAt = (position: string | undefined) => set({ at: position });
+  const then = past && at && state.data ? { events, at, state: state.data } : undefined;
   const moment = { events, element: search.element, at };
   const parts: Record<(typeof TABS)[number], () => ReactNode> = {
     now: () => (state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />),
-    incidents: () => <Incidents instance={id} element={search.element} disabled={past} />,
+    incidents: () => <Incidents instance={id} element={search.element} names={names} moment={then} />,
     variables: () => (state.data ? <Variables state={state.data} {...moment} names={names} /> : <Waiting />),
-    work: () => <Work instance={id} element={search.element} />,
-    decisions: () => <Decisions {...moment} />,
+    work: () => <Work instance={id} element={search.element} names={names} moment={then} />,
+    decisions: () => <Decisions {...moment} names={names} />,
     calls: () => <Calls instance={i} />,
     why: () => <Answer of={source}>{(xml) => <Why instance={id} xml={xml} {...moment} onAt={onAt} />}</Answer>,
     comments: () => <Remarks instance={id} said={said} element={search.element} names={names} past={past} again={() => history.refetch()} />,
     files: () => (past ? <PastFiles names={attachedAt(events, at!)} /> : <Files of="instances" id={id} open={steers && !ENDED.has(i.status)} hint={t("instance.files.hint")} />),
     audit: () => (
       <>
-        <History {...moment} onAt={onAt} error={history.error} audit />
+        <History {...moment} onAt={onAt} error={history.error} names={names} audit />
         {mayLog && (
           <>
             <Title order={2} mt="md" mb="xs">
@@ -133,7 +134,7 @@ export function InstancePage() {
         )}
       </>
     ),
-    history: () => <History {...moment} onAt={onAt} error={history.error} />,
+    history: () => <History {...moment} onAt={onAt} error={history.error} names={names} />,
   };
   return (
     <>
@@ -185,7 +186,7 @@ export function InstancePage() {
         parts={TABS.map((name) => ({
           name,
           label: t(`instance.tab.${name}`),
-          count: name === "incidents" ? (i.incidents ?? 0) : name === "comments" ? said.length : undefined,
+          count: name === "incidents" ? (then?.state.incidents.length ?? i.incidents ?? 0) : name === "comments" ? said.length : undefined,
           bad: name === "incidents",
           show: parts[name],
         }))}

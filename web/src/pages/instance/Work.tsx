@@ -9,6 +9,7 @@ import { Json } from "~/shared/Json";
 import { Answer, Empty } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
+import { type Moment, workAt } from "./past";
 
 /** One attempt, as the rows of `results` have it. */
 interface Attempt {
@@ -42,13 +43,14 @@ function Took({ metrics }: { metrics: Record<string, unknown> }) {
 
 const PEOPLE = new Set(["user_task", "human_task", "manual_task"]);
 
-/** Jobs and tasks of the instance, each with its attempts, errors and logs. */
-export function Work({ instance, element }: { instance: string; element?: string }) {
+/** Jobs and tasks of the instance, each with its attempts, errors and logs; at a `moment` of the past as they stood. `names`: of elements, by id. */
+export function Work({ instance, element, names, moment }: { instance: string; element?: string; names?: Map<string, string>; moment?: Moment }) {
   const t = useText();
   const [open, setOpen] = useState<string>();
   const q = useQuery({ queryKey: ["instance", instance, "tasks"], queryFn: ({ signal }) => get("/tasks", { instance, limit: 500 }, signal), refetchInterval: 3000 });
+  const called = (x: TaskRow) => names?.get(x.element ?? "") ?? x.name ?? x.element;
   return (
-    <Answer of={q} empty={(p) => p.items.length === 0 && <Empty title={t("work.none")} />}>
+    <Answer of={q} empty={(p) => (moment ? workAt(p.items, moment) : p.items).length === 0 && <Empty title={t(moment ? "work.none.then" : "work.none")} />}>
       {(p) => (
         <Table.ScrollContainer minWidth={640}>
           <Table verticalSpacing={4}>
@@ -60,19 +62,19 @@ export function Work({ instance, element }: { instance: string; element?: string
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
-              {p.items
+              {(moment ? workAt(p.items, moment) : p.items)
                 .filter((x) => !element || x.element === element)
                 .map((x) => (
                   <Fragment key={x.id}>
                     <Table.Tr>
-                      <Table.Td>
+                      <Table.Td title={x.element ?? undefined}>
                         {PEOPLE.has(x.type ?? "") ? (
                           <Anchor renderRoot={(props) => <Link to="/tasks/$id" params={{ id: x.id }} {...props} />} size="sm">
-                            {x.element ?? x.name}
+                            {called(x)}
                           </Anchor>
                         ) : (
                           <Anchor component="button" type="button" size="sm" aria-expanded={open === x.id} onClick={() => setOpen(open === x.id ? undefined : x.id)}>
-                            {open === x.id ? "▾" : "▸"} {x.element ?? x.name}
+                            {open === x.id ? "▾" : "▸"} {called(x)}
                           </Anchor>
                         )}
                       </Table.Td>
@@ -92,7 +94,7 @@ export function Work({ instance, element }: { instance: string; element?: string
                     {open === x.id && (
                       <Table.Tr>
                         <Table.Td colSpan={7}>
-                          <Attempts task={x.id} />
+                          <Attempts task={x.id} until={moment && momentOf(moment)} />
                         </Table.Td>
                       </Table.Tr>
                     )}
@@ -106,15 +108,17 @@ export function Work({ instance, element }: { instance: string; element?: string
   );
 }
 
+const momentOf = ({ events, at }: Moment) => Date.parse(events.find((e) => e.id === at)?.time ?? "");
+
 const took = (x: TaskRow) => (x.completed_at && x.created_at ? duration(Date.parse(x.completed_at) - Date.parse(x.created_at)) : "–");
 
-function Attempts({ task }: { task: string }) {
+function Attempts({ task, until }: { task: string; until?: number }) {
   const t = useText();
   const q = useQuery({ queryKey: ["task", task], queryFn: ({ signal }) => get(`/tasks/${task}`, {}, signal) });
   return (
     <Answer of={q}>
       {(x) => {
-        const attempts = x.results as unknown as Attempt[];
+        const attempts = (x.results as unknown as Attempt[]).filter((a) => until === undefined || Date.parse(a.ended_at ?? a.started_at ?? "") <= until);
         if (attempts.length === 0) return <Text c="dimmed" size="sm">{t("work.noattempt")}</Text>;
         return attempts.map((a, n) => (
           <div key={a.id} style={{ marginBottom: 8 }}>

@@ -1,4 +1,5 @@
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Button } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";
 import { useFindings } from "~/api/watchdog";
 import { useText } from "~/i18n";
@@ -39,6 +40,7 @@ export function OperationsPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const mayWatch = useMay("watch");
+  const maySubjects = useMay("subjects");
   const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
   const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn, connectors: !useMay("models"), capabilities: !useMay("people"), tenants: !useMay("tenants") };
@@ -47,7 +49,16 @@ export function OperationsPage() {
   const go = (tab: string | undefined) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true });
   return (
     <>
-      <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
+      <PageHead
+        title={t("operations.title")}
+        actions={
+          maySubjects && (
+            <Button component={Link} to="/operations/subjects" size="xs" variant="default">
+              {t("subjects.link")}
+            </Button>
+          )
+        }
+      >{t("operations.what")}</PageHead>
       <Parts
         label={t("operations.part")}
         parts={tabs.map(([name, Part]) => ({ name, label: t(`operations.${name}`), count: name === "watchdog" ? found : undefined, bad: true, show: () => <Part /> }))}

@@ -1,0 +1,105 @@
+"""How many will come (docs/forecasts.md)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+
+from flowledger.api import answers as a
+from flowledger.api.edge import ApiRequest, reply
+from flowledger.api.insight import ProcessId, Since, Until
+from flowledger.api.lists import WaitFor, text_of
+from flowledger.api.services import services_of
+
+#: steps that are told at most
+STEPS_MAX = 4 * 168
+
+
+class Coming(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    from_: a.Time
+    to: a.Time
+    expected: float
+    low: float
+    high: float
+    last_week: float
+
+
+class Forecast(msgspec.Struct, kw_only=True):
+    """`by`: model, last_week where that was no worse, or nothing where there are fewer than five `weeks`. `error`, `last_week_error`: by how much either was off by
+    the mean on weeks that were held out; `interval`: which share of a held-out week lay between `low` and `high`."""
+
+    process: str
+    measure: str
+    window: str
+    by: Literal["model", "last_week", "nothing"]
+    items: list[Coming]
+    weeks: int
+    error: float | None = None
+    last_week_error: float | None = None
+    bias: float | None = None
+    interval: dict[str, float] | None = None
+    cursor: str | None = None
+    position: str | None = None
+
+
+@get("/forecasts", summary="How many will come")
+async def list_forecasts(
+    request: ApiRequest,
+    process: Annotated[str, Parameter(min_length=1, max_length=255, description="The id of a process")],
+    measure: Literal["started", "completed", "ended", "failed", "incidents"] = "started",
+    window: Literal["hour", "day"] = "hour",
+    element: Annotated[str | None, Parameter(max_length=255, description="Visits of this element: the load that comes to it")] = None,
+    steps: Annotated[int, Parameter(ge=1, le=STEPS_MAX)] = 168,
+    since: Annotated[
+        datetime | None, Parameter(query="from", description="From this time on, also one that has passed [default: now]")
+    ] = None,
+) -> Response[Forecast]:
+    """By hour or day (UTC), from the present one on, from the twelve weeks before."""
+    s = services_of(request)
+    given = {"process": process, "measure": measure, "window": window, "element": element, "steps": steps, "from": since}
+    wanted = {k: text_of(v) for k, v in given.items() if v is not None}
+    return reply(await s.reads.insight("coming", wanted, s.identify(request).tenant))
+
+
+class Anomaly(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """`kind` volume: so many began in the hour, where so many were usual; duration: so long took the element by the median (ms). `p_value`: adjusted for all that
+    was asked."""
+
+    kind: Literal["volume", "duration"]
+    element: str | None
+    from_: a.Time
+    to: a.Time
+    value: float
+    usual: float
+    p_value: float
+
+
+class Anomalies(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """The least likely first. `asked`: of how many hours and elements."""
+
+    items: list[Anomaly]
+    from_: a.Time
+    to: a.Time
+    asked: int
+    cursor: str | None = None
+    position: str | None = None
+
+
+@get("/reports/anomalies", summary="What is unlike before")
+async def list_anomalies(
+    request: ApiRequest, process: ProcessId, since: Since = None, until: Until = None, wait_for: WaitFor = None
+) -> Response[Anomalies]:
+    """Hours in which more or fewer began, or an element took longer or shorter, than the weeks before let expect. Of the last 24 hours, or up to a week. One in
+    twenty of what is told is chance at most."""
+    s = services_of(request)
+    await s.wait_for(wait_for)
+    given = {"process": process, "from": since, "to": until}
+    wanted = {k: text_of(v) for k, v in given.items() if v is not None}
+    return reply(await s.reads.insight("anomalies", wanted, s.identify(request).tenant))
+
+
+HANDLERS: dict[str, list[Any]] = {"forecasts": [list_forecasts, list_anomalies]}

@@ -1,0 +1,82 @@
+"""What will come, and what is unlike before, from the roll-ups (`analytics/forecast.py`, `analytics/anomalies.py`)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from flowledger.analytics import anomalies as an
+from flowledger.analytics.forecast import SEASONS, SEASONS_MAX, forecast
+from flowledger.projections import measures as me
+from flowledger.projections.reader import Reader, Row, Senseless, iso
+
+#: how far back is looked; hours that are asked for at most
+BACK, HOURS_MAX = timedelta(weeks=8), 168
+HOUR = timedelta(hours=1)
+_STEP = {"hour": HOUR, "day": timedelta(days=1)}
+
+
+async def anomalies(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
+    """Of whole hours; without a time the last 24."""
+    process = given["process"]
+    start, end = me.span_of(given, datetime.now(UTC), timedelta(hours=24))
+    start, end = me.begin_of("hour", start), me.begin_of("hour", end)
+    hours = int((end - start) / HOUR)
+    if not 1 <= hours <= HOURS_MAX:
+        raise Senseless(f"from, to: expected 1 to {HOURS_MAX} whole hours, found {hours}")
+    position = await r.position()
+    series = await me.measures(r, tenant, {
+        "process": process, "measure": "started", "window": "hour", "from": (start - BACK).isoformat(), "to": end.isoformat(),
+    })  # fmt: skip
+    counts = [int(item["started"] or 0) for item in series["items"]]
+    first = next((n for n, count in enumerate(counts) if count), len(counts))
+    asked = {"process": process, "measure": "cycle_time", "group": "element", "window": "hour"}
+    now = await _spreads(r, tenant, asked, start, end)
+    before = await _spreads(r, tenant, asked, start - BACK / 2, start)
+    by_hour: dict[str, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+    for element, found in before.items():
+        for at, buckets in found.items():
+            by_hour[element][at.hour].update(buckets)
+    mine = {e: {int((at - start) / HOUR): b for at, b in found.items()} for e, found in now.items()}
+    questions = [*an.volumes(counts[min(first, len(counts) - hours) :], hours), *an.durations(by_hour, mine, start.hour)]
+    items = [
+        {
+            "kind": f.kind, "element": f.element or None, "from": iso(start + f.hour * HOUR), "to": iso(start + (f.hour + 1) * HOUR),
+            "value": f.value, "usual": round(f.usual, 3), "p_value": f.p_value,
+        }
+        for f in an.told(questions)
+    ]  # fmt: skip
+    return {"items": items, "from": iso(start), "to": iso(end), "asked": len(questions), "position": position, "cursor": None}
+
+
+async def _spreads(
+    r: Reader, tenant: str, given: Mapping[str, str], start: datetime, end: datetime
+) -> dict[str, dict[datetime, dict[int, int]]]:
+    asked = me.read({**given, "from": start.isoformat(), "to": end.isoformat()}, end)
+    place = asked.columns.index("element")
+    out: dict[str, dict[datetime, dict[int, int]]] = defaultdict(dict)
+    for (group, at, _), buckets in (await me.spreads(r, tenant, asked)).items():
+        out[group[place]][at] = buckets
+    return out
+
+
+async def coming(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
+    """From `from` on (now), of whole steps; `by` nothing: there is too little before."""
+    window, measure, steps = given["window"], given["measure"], int(given["steps"])
+    begins = me.begin_of(window, me.span_of({"to": given["from"]} if "from" in given else {}, datetime.now(UTC))[1])
+    step = _STEP[window]
+    asked = {"process": given["process"], "measure": measure, "window": window, "to": begins.isoformat()}
+    asked["from"] = (begins - SEASONS_MAX * SEASONS[window] * step).isoformat()
+    told = await me.measures(r, tenant, {**asked, **({"element": given["element"]} if "element" in given else {})})
+    counts = [int(item[measure] or 0) for item in told["items"]]
+    first = next((n for n, count in enumerate(counts) if count), len(counts))
+    found = forecast(counts[first:], window, steps)
+    about = {"process": given["process"], "measure": measure, "window": window, "position": told["position"], "cursor": None}
+    if found is None:
+        return {**about, "by": "nothing", "items": [], "weeks": (len(counts) - first) // SEASONS[window]}
+    items = [
+        {"from": iso(begins + n * step), "to": iso(begins + (n + 1) * step), **item, "last_week": last}
+        for n, (item, last) in enumerate(zip(found.pop("items"), found.pop("last_week"), strict=True))
+    ]
+    return {**about, "items": items, **found}
