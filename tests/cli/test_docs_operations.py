@@ -16,7 +16,7 @@ def test_the_page_names_every_setting_with_its_default():
         row = next((line for line in page.splitlines() if line.startswith(f"| `FLOWLEDGER_{name.upper()}` |")), None)
         assert row is not None, f"{name} isn't in docs/operations.md"
         default = field.get_default(call_default_factory=True)
-        shown = ",".join(default) if isinstance(default, tuple) else str(default)
+        shown = ",".join(default) if isinstance(default, tuple) else str(default or "") if isinstance(default, dict) else str(default)
         assert name == "node" or (f"`{shown}`" in row if shown else "| |" in row), f"{name}: its default is {shown}"
 
 

@@ -241,12 +241,14 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         )
         about = (method, filled, operation, found.status_code, found.text[:300])
         # figures name processes and job types: they are the operator's, at the root, for a scraper (docs/operations.md)
-        # the log of operations says again what the stranger asked for in its own words, and nothing that others did
-        shown = found.text if found.status_code < 300 and operation not in OWN | {"get_metrics", "list_operations"} else ""
+        # the log of operations, and the report from it, say again what the stranger asked for in its own words, and nothing that others did
+        shown = found.text if found.status_code < 300 and operation not in OWN | {"get_metrics", "list_operations", "get_evidence_report"} else ""
         if operation in REPORTS:  # some say what they were asked for
             shown = shown.replace(query["process"], "")
         if operation == "list_operations":
             assert {o["actor"] for o in found.json()["items"]} <= {A["X-Actor"]}, about
+        if operation == "get_evidence_report":
+            assert {o["actor"] for o in found.json()["actors"]} <= {A["X-Actor"]}, about
         if noun in ACCOUNTS and operation not in ("me", "list_issuers"):
             right = found.status_code in (400, 404, 405)
         elif operation == "resolve_group_incident":  # of what is open and one's own, of which there is none

@@ -28,7 +28,7 @@ def test_an_incident_is_repaired_where_it_stands(server: Served, open_page: Call
     page.get_by_text("resolved", exact=True).first.wait_for()
     page.get_by_role("tab", name="Work").click()
     page.get_by_text("(2 left)").wait_for()
-    page.get_by_role("button", name=re.compile("check")).click()
+    page.get_by_role("button", name=re.compile("Check order")).click()
     page.get_by_text("the stock is closed").first.wait_for()  # the attempt, with its error
     assert server.call("GET", f"/v1/instances/{stuck}/variables")["variables"]["note"] == "called them"
 
