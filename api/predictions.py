@@ -105,7 +105,7 @@ class Prediction(msgspec.Struct, kw_only=True):
     success: Chance
     late: Late
     #: the likeliest first; empty: the model isn't shown to be better
-    next: list[Next]
+    next_elements: list[Next]
     position: a.Place | None = None
 
 
@@ -123,7 +123,7 @@ class ModelRow(msgspec.Struct, kw_only=True):
     looked: a.Time | None = None
 
 
-class ModelPage(msgspec.Struct, kw_only=True):
+class LearnedModels(msgspec.Struct, kw_only=True):
     items: list[ModelRow]
     choices: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -187,7 +187,7 @@ async def get_prediction(
     return reply({
         "instance": str(number), "process": standing["process"], "version": standing["version"], "state": standing["state"],
         "since": time_of(standing["since_us"]), "age_ms": max(0, now - standing["started_us"]) // 1000, "at": time_of(now), "model": row["number"],
-        "learned": time_of(row["made_us"]), **{k: what[k] for k in ("by", "why", "alike", "remaining", "success", "next")},
+        "learned": time_of(row["made_us"]), **{k: what[k] for k in ("by", "why", "alike", "remaining", "success")}, "next_elements": what["next"],
         "ends": {"at": time_of(ends["at_us"]), **{k: None if ends[f"{k}_us"] is None else time_of(ends[f"{k}_us"]) for k in ("from", "to")}},
         "late": {"by": late["by"], "share": late["share"], "due": time_of(late["due_us"]), "asked": late["asked"]},
     })  # fmt: skip
@@ -196,7 +196,7 @@ async def get_prediction(
 @get("/predictions", summary="What was learned, and how good it is")
 async def list_predictions(
     request: ApiRequest, process: Annotated[str | None, Parameter(max_length=255, description="The id of a process")] = None
-) -> Response[ModelPage]:
+) -> Response[LearnedModels]:
     """Models by process, the newest first, with their cards; of one process with who chose which."""
     s = services_of(request)
     tenant = s.identify(request).tenant

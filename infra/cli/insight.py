@@ -285,7 +285,7 @@ def predict(
         ("counting says", f"{_long(left['baseline_ms'])}, off by {_long(left['baseline_error_ms'])}"),
         ("completes", f"{found['success']['share']:.1%} (of all: {found['success']['baseline']:.1%})"),
         (f"later than {late['due']}", "not known better than by counting" if late["share"] is None else f"{late['share']:.1%}"),
-        ("next", ", ".join(f"{n['element']} {n['share']:.0%}" for n in found["next"]) or "not known better than by counting"),
+        ("next", ", ".join(f"{n['element']} {n['share']:.0%}" for n in found["next_elements"]) or "not known better than by counting"),
         ("by", f"model {found['model']} of {found['learned']}" if found["by"] == "model" else f"counting ({found['why']})"),
     ]
     table([{"what": what, "prediction": text} for what, text in rows], ["what", "prediction"])

@@ -16,6 +16,7 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "schemas" / "openapi.json").r
 OF_DOORS = {
     "account",
     "decision",
+    "kpi",
     "prediction",
     "predictions",
     "simulation",

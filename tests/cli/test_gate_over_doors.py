@@ -242,7 +242,11 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         about = (method, filled, operation, found.status_code, found.text[:300])
         # figures name processes and job types: they are the operator's, at the root, for a scraper (docs/operations.md)
         # the log of operations, and the report from it, say again what the stranger asked for in its own words, and nothing that others did
-        shown = found.text if found.status_code < 300 and operation not in OWN | {"get_metrics", "list_operations", "get_evidence_report"} else ""
+        shown = (
+            found.text
+            if found.status_code < 300 and operation not in OWN | {"get_metrics", "list_operations", "get_evidence_report"}
+            else ""
+        )
         if operation in REPORTS:  # some say what they were asked for
             shown = shown.replace(query["process"], "")
         if operation == "list_operations":

@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-SDK_ONLY = ("msgspec", "lxml", "tzdata", "httpx2", "httpcore2", "grpclib", "multidict", "h2", "hpack", "hyperframe", "google", "websockets",
+SDK_ONLY = ("msgspec", "lxml", "tzdata", "httpx2", "httpcore2", "grpclib", "multidict", "h2", "hpack", "hyperframe", "google", "websockets", "psutil",
             "anyio", "idna", "certifi", "h11", "sniffio", "truststore", "typing_extensions")  # fmt: skip
 KERNEL_RUN = """
 from importlib import resources

@@ -50,12 +50,12 @@ export function Prediction({ instance, process, names }: { instance: string; pro
           <Text fw={600}>{share(p.success.share)}</Text>
           {p.success.by === "baseline" && <Text size="xs">{t("predict.asall")}</Text>}
         </div>
-        {p.next.length > 0 && (
+        {p.next_elements.length > 0 && (
           <div>
             <Text size="xs" c="dimmed">
               {t("predict.next")}
             </Text>
-            {p.next.slice(0, 3).map((n) => (
+            {p.next_elements.slice(0, 3).map((n) => (
               <Text size="sm" key={n.element}>
                 {names?.get(n.element) ?? n.element} {share(n.share)}
               </Text>
