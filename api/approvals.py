@@ -137,6 +137,10 @@ async def _wait(s: Services, request: ApiRequest, operation: str, digest: str) -
     caller, now, id = s.identify(request), _now_us(), secrets.token_hex(12)
     if not caller.actor:
         raise Problem("FORBIDDEN", f"{operation} needs a second person: who asks has to say who they are", status=403)
+    if key := request.headers.get("idempotency-key", ""):  # the same request once more, since its answer was lost, is the same approval
+        id = hashlib.sha256(f"{caller.tenant}\n{caller.actor}\n{key}\n{digest}".encode()).hexdigest()[:24]
+        if (was := await s.record(request, REGISTRY, id)) is not None:
+            raise _needed(operation, id, was["until_us"])
     for row in (await _records(s, request, "", 1000))["records"]:
         if row["value"]["until_us"] <= now:
             forget = c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, row["name"]), value=None)
@@ -148,9 +152,13 @@ async def _wait(s: Services, request: ApiRequest, operation: str, digest: str) -
         "operation": operation, "right": right, "method": request.method, "path": request.scope["path"][:2000], "digest": digest, "by": caller.actor,
         "reason": unquote(request.headers.get("x-reason", ""))[:REASON_MAX], "at_us": now, "until_us": until, "status": WAITING,
     }  # fmt: skip
-    await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0)
-    raise Problem(
-        "APPROVAL_NEEDED", f"{operation} needs a second person: it waits as approval {id} until {time_text(until)}. When somebody else has approved it, ask the "
+    await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0, keyed=False, beside=id)
+    raise _needed(operation, id, until)
+
+
+def _needed(operation: str, id: str, until_us: int) -> Problem:
+    return Problem(
+        "APPROVAL_NEEDED", f"{operation} needs a second person: it waits as approval {id} until {time_text(until_us)}. When somebody else has approved it, ask the "
         f"same again with the header X-Approval: {id}", status=403, approval=id,
     )  # fmt: skip
 
@@ -163,13 +171,15 @@ async def _use(s: Services, request: ApiRequest, id: str, operation: str, digest
     if was["digest"] != digest or was["operation"] != operation:
         raise Problem("APPROVAL_NEEDED", f"approval {id} is of something else: of {was['operation']}, asked with other words", status=403)
     try:
-        await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(tenant, id), value={**was, "status": USED}), request, partition=0)
+        await s.call(
+            c.StoreRecord(registry=REGISTRY, name=_kept(tenant, id), value={**was, "status": USED}), request, partition=0, beside=id
+        )
     except Problem as p:
         raise Problem("APPROVAL_NEEDED", f"{operation} needs a second person: {p.detail}", status=403) from None
 
 
 async def _records(s: Services, request: ApiRequest, after: str, limit: int) -> dict[str, Any]:
-    return await s.call(c.ListRecords(registry=REGISTRY, after=after, limit=limit), request, partition=0)
+    return await s.call(c.ListRecords(registry=REGISTRY, after=after, limit=limit), request, partition=0, keyed=False, beside="list")
 
 
 async def _found(request: ApiRequest, id: str) -> dict[str, Any]:
@@ -197,8 +207,10 @@ async def _decide(request: ApiRequest, id: str, status: str, reason: str) -> Res
     caller, identity = s.identify(request), request.scope.get(IDENTITY)
     if identity is not None and was["right"] and was["right"] not in identity.rights:  # type: ignore[attr-defined]
         raise forbidden(was["right"], identity)  # type: ignore[arg-type]
+    if was["status"] == status and was["decided_by"] == caller.actor and was["answer"] == reason:  # its answer was lost
+        return reply(_shown(id, was))
     value = {**was, "status": status, "decided_by": caller.actor, "decided_us": _now_us(), "answer": reason}
-    done = await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0, keyed=False)
     return reply(_shown(id, value, done.get("position")))
 
 

@@ -118,7 +118,7 @@ async def put_retention(request: ApiRequest, name: RulePath, data: RetentionBody
     caller, at = s.identify(request), time.time_ns() // 1000
     value = {"definition": data.definition, "class": data.cls, "after": data.after, "reason": data.reason, "by": caller.actor, "at_us": at}
     named = f"{caller.tenant}/{name}" if caller.tenant else name
-    done = await s.call(c.StoreRecord(registry=RETENTION, name=named, value=value), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=RETENTION, name=named, value=value), request, partition=0, keyed=False)  # the time is in it
     return reply(_rule(name, value, done.get("position")))
 
 

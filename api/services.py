@@ -115,12 +115,14 @@ class Services:
         return caller
 
     async def call(
-        self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = "", keyed: bool = True
-    ) -> dict[str, Any]:
+        self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = "", keyed: bool = True,
+        beside: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer.
 
         Raises: Previewed for a dry run, which ends the route's handler. `plan`: of its body (`Request.plan`), where that has one. Not
-        `keyed`: of a request that makes several commands, or one with the time in it, and does nothing twice by itself; its id would stand for the first.
+        `keyed`: of a request that makes several commands, or one with the time in it, and does nothing twice by itself; its id would stand
+        for the first. `beside`: the command goes before what the request asks for: it has an id of its own by this name, and no part in a dry run.
         """
         caller = self.identify(connection)
         if type(command) not in SERVICES or by_a_person(connection):
@@ -130,8 +132,10 @@ class Services:
             raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
         if id and caller.tenant:
             id = f"{caller.tenant}/{id}"
+        if id and beside:
+            id = f"{id}/{beside}"
         timeout_s = (wait_ms or self.settings.command_timeout_ms) / 1000
-        if connection.scope.get("query_string"):
+        if not beside and connection.scope.get("query_string"):
             plan = previews.asked(connection) or plan
         asks = {"plan": plan} if plan else {}
         if wait_ms and getattr(command, "wait", False) and not asks:
@@ -210,7 +214,7 @@ class Services:
 
     async def record(self, connection: Any, registry: str, name: str) -> dict[str, Any] | None:
         """Of a registry, as who asks sees it. Raises: Problem."""
-        found = await self.call(ListRecords(registry=registry, prefix=name, limit=1), connection, partition=0)
+        found = await self.call(ListRecords(registry=registry, prefix=name, limit=1), connection, partition=0, keyed=False, beside=name)
         return next((r["value"] for r in found.get("records") or () if r["name"] == name), None)
 
     async def wait_for(self, position: str | None) -> None:

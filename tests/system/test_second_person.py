@@ -89,6 +89,29 @@ async def test_two_people_do_it(place, database, tmp_path):
         assert await place.until(written, 60) == [("ann", "granted"), ("bob", "granted"), ("ann", "granted")]
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
+async def test_a_request_with_an_id_and_a_plan_is_done_by_two_people_too(place, database, tmp_path, partitions):
+    """As the SDK and the console send it; its answer may be lost at each step."""
+    async with place.system(data=tmp_path, postgres=database, partitions=partitions, second_person=("cancel_instance",)) as (_, http):
+        x = Caller(http, place)
+        await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+        [key] = await x.start("p", 1)
+        plan = (await x.ok("POST", f"instances/{key}/cancel", {}, dry_run="true"))["plan"]
+        cancel = ("ann", "POST", f"instances/{key}/cancel?plan={plan}", {})
+        first = await asked(http, *cancel, Idempotency_Key="k1")
+        assert first[1]["code"] == "APPROVAL_NEEDED" and await asked(http, *cancel, Idempotency_Key="k1") == first, (
+            "asked twice, it is one approval"
+        )
+        id = first[1]["approval"]
+        assert len((await x.ok("GET", "approvals"))["items"]) == 1
+        for _ in range(2):
+            assert (await asked(http, "bob", "POST", f"approvals/{id}/approve", {}, Idempotency_Key="k2"))[0] == 200
+        done = await asked(http, *cancel, X_Approval=id, Idempotency_Key="k3")
+        assert done[0] == 200, done
+        assert await asked(http, *cancel, X_Approval=id, Idempotency_Key="k3") == done, "the same once more has the first answer"
+        assert (await asked(http, *cancel, X_Approval=id, Idempotency_Key="k4"))[0] == 403, "and is not done again by another one"
+
+
 async def test_a_name_that_no_operation_has_is_an_error_at_the_start(place, database, tmp_path):
     with pytest.raises(SettingsError, match="second_person.*erase_everything"):
         async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("erase_subject", "erase_everything")):
