@@ -3,14 +3,17 @@ one's own that a trigger starts; a restart between, and nothing is told twice.""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger
 
-from flowledger.api import alerting
+from flowledger.api import alerting, lag
 from flowledger.sdk import Flow
 
 WORK = Flow("report").start().service("t", job="w").end().xml().decode()
@@ -149,3 +152,55 @@ async def test_an_alert_from_its_file_to_who_is_told(on, request, place, databas
             rule = {"measure": "lag", "above": "PT30S", "for": "PT1M"}
             assert (await ask(http, "PUT", "/lag", rule))[0] == 200
             assert (await ask(http, "POST", "/lag/test", {"rule": rule}))[0] == 422
+
+
+@pytest.mark.req("APG-MON-005")
+async def test_rows_that_stay_behind_the_log_let_an_alert_fire_meanwhile_and_it_is_over_when_they_are_there(
+    place, database, tmp_path, monkeypatch
+):
+    """The database lets nobody write for a while: the rule is looked at all the same, and says so on the log at once."""
+    monkeypatch.setattr(alerting, "LOOK_S", 0.3)
+    monkeypatch.setattr(lag, "LOOK_S", 0.2)
+    async with place.system(data=tmp_path, postgres=database, partitions=1) as (_, http):
+
+        async def ask(method: str, path: str, body: Any = None) -> Any:
+            r = await http.request(method, f"/v1/{path}", json=body)
+            assert r.status_code in (200, 201), r.text
+            return r.json()
+
+        rule = {"measure": "lag", "above": "PT1S", "for": "PT1S", "severity": "critical"}
+        await ask("PUT", "alerts/behind", rule)
+        await ask("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": WORK}]})
+        told: list[Any] = []
+
+        async def listen() -> None:
+            async with http.stream("GET", "/v1/events", params={"type": "alert.fired,alert.resolved"}) as r:
+                async for line in r.aiter_lines():
+                    if line.startswith("data: ") and line != "data: {}":
+                        told.append(json.loads(line[6:]))
+
+        async def fired() -> bool:
+            return bool(told)
+
+        async def over() -> bool:
+            return len(told) == 2
+
+        async def known() -> Any:
+            return (await ask("GET", "alerts"))["items"]
+
+        await place.until(known, 60)
+        following = asyncio.create_task(listen())
+        try:
+            async with await psycopg.AsyncConnection.connect(database) as db:
+                [[schema]] = await (await db.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'workflow_instances'")).fetchall()
+                await db.execute(sql.SQL("LOCK TABLE {}.workflow_instances IN EXCLUSIVE MODE").format(sql.Identifier(schema)))
+                await ask("POST", "instances", {"definition": "report"})
+                await place.until(fired, 60)
+                assert told[0]["type"] == "alert.fired" and told[0]["data"]["name"] == "behind", "while nothing can be written"
+                await db.rollback()
+            await place.until(over, 60)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        [firing] = (await ask("GET", f"alerts/behind/firings?wait_for={told[1]['id']}"))["items"]
+        assert firing["status"] == "resolved" and firing["value"] > 1 and firing["resolved_value"] <= 1 and firing["severity"] == "critical"
