@@ -15,6 +15,7 @@ from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger
 
 from flowledger.api import alerting, lag
 from flowledger.sdk import Flow
+from tests.connectors.test_mail_connector import Mailbox
 
 WORK = Flow("report").start().service("t", job="w").end().xml().decode()
 LOOK = Flow("look").start().service("t", job="look").end().xml().decode()
@@ -204,3 +205,57 @@ async def test_rows_that_stay_behind_the_log_let_an_alert_fire_meanwhile_and_it_
             await asyncio.gather(following, return_exceptions=True)
         [firing] = (await ask("GET", f"alerts/behind/firings?wait_for={told[1]['id']}"))["items"]
         assert firing["status"] == "resolved" and firing["value"] > 1 and firing["resolved_value"] <= 1 and firing["severity"] == "critical"
+
+
+MAIL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+<process id="tell" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="mail"/>
+<serviceTask id="mail"><extensionElements><zeebe:taskDefinition type="flowledger:email"/><zeebe:ioMapping>
+<zeebe:input source="127.0.0.1" target="host"/><zeebe:input source="=port" target="port"/><zeebe:input source="off" target="security"/>
+<zeebe:input source="flowledger@example.org" target="from"/><zeebe:input source="on-call@example.org" target="to"/>
+<zeebe:input source="={title: alert.title, severity: alert.severity, value: alert.groups[1].value}" target="data"/></zeebe:ioMapping>
+<zeebe:taskHeaders><zeebe:header key="subjectTemplate" value="{{ severity }}: {{ title }}"/>
+<zeebe:header key="textTemplate" value="It stands at {{ value }}."/></zeebe:taskHeaders></extensionElements></serviceTask>
+<sequenceFlow id="f2" sourceRef="mail" targetRef="e"/><endEvent id="e"/></process></definitions>"""
+BY_MAIL = """
+format: flowledger/trigger@1
+name: by-mail
+source:
+  events: {types: [alert.fired], from: start}
+start:
+  process: tell
+  variables: {alert: =event.data, port: PORT}
+"""
+
+
+@pytest.mark.req("APG-MON-005")
+async def test_an_alert_comes_as_a_mail_by_a_process_of_ones_own_once(place, database, tmp_path, monkeypatch):
+    monkeypatch.setattr(alerting, "LOOK_S", 0.3)
+    mailbox = Mailbox()
+    port = await mailbox.start()
+    settings = dict(
+        data=tmp_path, postgres=database, partitions=2, egress_private=("127.0.0.1",), roles=("api", "owner", "projector", "connectors")
+    )
+    try:
+        async with place.system(**settings) as (_, http):
+            for model, name in ((WORK, "r.bpmn"), (MAIL, "m.bpmn"), (BY_MAIL.replace("PORT", str(port)), "by-mail.trigger.yaml")):
+                done = await http.post("/v1/deployments", json={"resources": [{"name": name, "content": model}]})
+                assert done.status_code == 201, done.text
+            assert (await http.put("/v1/alerts/many", json=RULE)).status_code == 200
+            for _ in range(3):
+                assert (await http.post("/v1/instances", json={"definition": "report"})).status_code == 201
+
+            async def came() -> bool:
+                return bool(mailbox.got)
+
+            await place.until(came, 90)
+
+            async def over() -> bool:
+                return (await http.get("/v1/instances?definition=tell&status=completed")).json()["items"] != []
+
+            await place.until(over, 60)
+            await asyncio.sleep(1)  # some looks more
+        [(envelope, message)] = mailbox.got
+        assert envelope.rcpt_tos == ["on-call@example.org"] and message["Subject"] == "critical: Many reports"
+        assert message.get_content().strip() == "It stands at 3."
+    finally:
+        mailbox.close()
