@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(
     p
     for p in FOLDER.rglob("*")
-    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and not any(other in p.name for other in (".flowtest.", ".alert."))
+    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and not any(other in p.name for other in (".flowtest.", ".alert.", ".kpi."))
 )
 
 

@@ -376,7 +376,7 @@ def test_no_secret_stands_on_the_log_or_in_what_was_logged(server, admin, said, 
     rows = server.system.accounts.known
     verifiers = [k.verifier for k in rows.keys.values()] + [u.password.encode() for u in rows.users.values() if u.password]
     session = admin.cookies["flowledger_session"]
-    opens = [PASSWORD, key["key"], key["key"].rpartition("_")[2], session, admin.headers["x-csrf-token"], "$argon2"]
+    opens = [PASSWORD, key["key"], key["key"].split("_", 2)[2], session, admin.headers["x-csrf-token"], "$argon2"]
     out = capfd.readouterr()
     files = [p.read_bytes() for p in server.data.rglob("*") if p.is_file() and "postgres" not in p.parts]
     assert files and any(b"identity" in f for f in files), "what is looked for is looked for in the right place"
