@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(
     p
     for p in FOLDER.rglob("*")
-    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and not any(other in p.name for other in (".flowtest.", ".alert.", ".kpi."))
+    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form")
+    and not any(other in p.name for other in (".flowtest.", ".alert.", ".kpi."))
 )
 
 

@@ -259,3 +259,46 @@ async def test_an_alert_comes_as_a_mail_by_a_process_of_ones_own_once(place, dat
         assert message.get_content().strip() == "It stands at 3."
     finally:
         mailbox.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(300)
+@pytest.mark.req("APG-MON-005")
+async def test_of_several_nodes_that_look_one_tells(place, database, tmp_path, kafka_bootstrap, monkeypatch):
+    """Each node with an API looks at each partition's rules; when the one that looked is gone, the other goes on, and nothing is told twice."""
+    monkeypatch.setattr(alerting, "LOOK_S", 0.3)
+    more = {"kafka": kafka_bootstrap, "prefix": f"al-{uuid.uuid4().hex[:8]}", "postgres": database, "partitions": 2}
+    told: dict[str, set[str]] = {}
+
+    async def start(http: Any, count: int) -> None:
+        for _ in range(count):
+            assert (await http.post("/v1/instances", json={"definition": "report"})).status_code == 201
+
+    async def firings(http: Any, count: int) -> Any:
+        async def look() -> Any:
+            items = (await http.get("/v1/alerts/many/firings")).json().get("items", [])
+            for each in items:
+                told.setdefault(each["status"], set()).add(each["id"])
+            return items if len(items) == count else None
+
+        return await place.until(look, 90)
+
+    async with place.system(data=tmp_path / "a", node="a", **more) as (_, a):
+        done = await a.post("/v1/deployments", json={"resources": [{"name": "r.bpmn", "content": WORK}]})
+        assert done.status_code == 201, done.text
+        async with place.system(data=tmp_path / "b", node="b", roles=("api",), **more) as (_, b):
+            rule = {**RULE, "group": ["process"]}
+            assert (await a.put("/v1/alerts/many", json=rule)).status_code == 200
+            await start(b, 3)
+            await firings(a, 1)
+            await asyncio.sleep(3)  # ten looks more of each
+            assert len((await b.get("/v1/alerts/many/firings")).json()["items"]) == 1
+        assert (await a.put("/v1/alerts/many", json={**rule, "above": 100})).status_code == 200
+
+        async def over() -> bool:
+            return (await firings(a, 1))[0]["status"] == "resolved"
+
+        await place.until(over, 60)
+        assert (await a.put("/v1/alerts/many", json=rule)).status_code == 200
+        await firings(a, 2)
+    assert {status: len(ids) for status, ids in told.items()} == {"firing": 2, "resolved": 1}
