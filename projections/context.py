@@ -180,6 +180,7 @@ class Context:
         "incidents",
         "instances",
         "messages",
+        "names",
         "outlines",
         "tasks",
         "timers",
@@ -195,6 +196,8 @@ class Context:
         self.outlines: dict[int, Activities | None] = {}
         #: definition -> what it says of itself, of those that do
         self.descriptions: dict[int, str] = {}
+        #: definition -> its name, of those that have one
+        self.names: dict[int, str] = {}
         #: resources of the last deployment whose events did not tell of their graphs: (deployment, hash) -> text
         self.contents: dict[tuple[int, str], str] = {}
         #: message -> tenant
@@ -211,8 +214,10 @@ class Context:
         tables: dict[str, dict[int, Any]] = {"task": self.tasks, "timer": self.timers, "incident": self.incidents}
         return tables[kind]
 
-    def tell(self, definition: int, outline: Any) -> None:
-        """What a definition says of its graph."""
+    def tell(self, definition: int, outline: Any, name: str = "") -> None:
+        """What a definition says of its graph, and its name, unless that is what it was."""
+        if name:
+            self.names[definition] = name
         told = {k: v for k, v in outline.items() if isinstance(v, dict)} if isinstance(outline, dict) else {}
         self.outlines[definition] = {k: v for k, v in told.items() if k and (v.get("own") or v.get("loop"))} or None
         if text := (told.get("") or {}).get("description"):

@@ -156,7 +156,7 @@ _ROWS: dict[str, tuple[str, str]] = {
     "timer": ("timers", "t.id, t.tenant_id, t.workflow_instance_id, t.token_id, t.created_at"),
     "incident": ("incidents", "t.id, t.tenant_id, t.workflow_instance_id, t.token_id, t.created_at, t.task_id"),
     "message": ("messages", "t.id, t.tenant_id"),
-    "definition": ("workflow_definitions", "t.id, t.tenant_id, t.outline"),
+    "definition": ("workflow_definitions", "t.id, t.tenant_id, t.outline, t.name"),
 }  # fmt: skip
 _OPEN = {
     "task": f"t.status NOT IN ('completed', 'cancelled', 'skipped') AND NOT (t.id >= {ACTIVITY} AND t.status = 'failed')",
@@ -223,7 +223,7 @@ class _Loader:
     async def definitions(self, keys: dict[int, str]) -> None:
         """What definitions say of their graphs; one that isn't found says nothing."""
         for row in await self.find("definition", keys):
-            self.context.tell(row["id"], row["outline"])
+            self.context.tell(row["id"], row["outline"], row["name"])
         for key in keys:
             self.context.outlines.setdefault(key, None)
 

@@ -125,7 +125,9 @@ def error_occurred(f: Fold, e: fl.ErrorOccurred) -> None:
 
 def definition_told(f: Fold, e: de.DefinitionCreated | de.DefinitionUpdated) -> None:
     if e.outline is not None or type(e) is de.DefinitionCreated:
-        f.context.tell(e.key, e.outline)
+        f.context.tell(e.key, e.outline, e.name)
+    elif e.name:
+        f.context.names[e.key] = e.name
 
 
 def item_ended(f: Fold, e: fl.LoopItemCompleted) -> None:

@@ -16,7 +16,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import int4, priority_word
 
-VERSION = 4
+VERSION = 5
 TABLE = Table(
     "workflow_instances",
     {
@@ -44,7 +44,7 @@ def _row(f: Fold, e: wf.WorkflowCreated | wf.WorkflowStarted, status: str, metad
     description = about.get("description") or f.context.descriptions.get(e.definition)
     return {
         "tenant_id": f.tenant, "id": e.key, "definition_id": e.definition, "process_id": e.process, "version": int4(e.version),
-        "name": str(about.get("name") or e.process), "description": str(description or ""), "business_key": e.business_key,
+        "name": str(about.get("name") or f.context.names.get(e.definition) or e.process), "description": str(description or ""), "business_key": e.business_key,
         "status": status, "paused": False, "incidents": 0, "priority": priority_word(e.priority), "priority_value": int4(e.priority),
         "initiator": f.env.actor, "created_at": f.now, "input": e.variables, "variables": e.variables or {},
         "execution_context": about.get("options"), "metadata": metadata, "correlation_id": f.env.correlation, "root_id": e.key, "row_version": 0,

@@ -38,6 +38,7 @@ TRIGGER = json.dumps({
     "format": "flowledger/trigger@1", "name": MARK, "source": {"schedule": {"cron": "0 7 1 1 *"}}, "start": {"process": f"{MARK}-work"},
 })  # fmt: skip
 WEBHOOK = {"url": f"https://{MARK}.example/", "secrets": ["{{secrets.HOOK}}"], "types": ["workflow.completed"]}
+APPROVAL = "a" * 24
 ALERT = {"measure": "failed", "above": 1000000, "title": MARK}
 
 
@@ -79,13 +80,20 @@ class World:
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
         self.b("PUT", f"/v1/retention/{MARK.lower()}", {"after": "P99Y", "reason": MARK, "definition": MARK})
+        waits = {
+            "operation": "cancel_instance", "right": "", "method": "POST", "path": MARK, "digest": "d", "by": MARK, "reason": MARK, "at_us": 1,
+            "until_us": 9 * 10**15, "status": "waiting",
+        }  # fmt: skip
+        record = {"$": "StoreRecord", "registry": "approval", "name": f"b/{APPROVAL}", "value": waits}
+        asyncio.run(self.write(COMMANDS, json.dumps({"tenant": "b", "actor": MARK, "command": record}).encode()))
+        self.until(lambda: self.http.get(f"/v1/approvals/{APPROVAL}", headers=B).status_code == 200)
         assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "profiles": MARK, "alerts": MARK, "kpis": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
-            "drafts": self.drawing,
+            "approvals": APPROVAL, "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
             "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
