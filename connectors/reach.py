@@ -46,7 +46,8 @@ async def each(places: list[str], connect: Callable[[str], Awaitable[T]]) -> T:
 
 async def socket_to(place: str, port: int) -> socket.socket:
     """Connected. Raises: OSError."""
-    made = socket.socket(socket.AF_INET6 if ":" in place else socket.AF_INET)
+    # of TCP by name, so that asyncio lets small writes go at once (as in `doors.bind`)
+    made = socket.socket(socket.AF_INET6 if ":" in place else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, (place, port))

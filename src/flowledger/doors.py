@@ -34,7 +34,8 @@ def read(roles: Iterable[str]) -> None:
 
 def bind(host: str, port: int, hint: str) -> socket.socket:
     """It listens. Raises: SettingsError."""
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # of TCP by name: asyncio sends small answers at once (TCP_NODELAY) only where it can see that, and else waits 40 ms for the caller's word
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
