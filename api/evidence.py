@@ -306,9 +306,9 @@ def _given(told: dict[str, Any], format: str, name: str, title: str, tables: lis
         return reply(told)
     if format == "csv":
         headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return Response(_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(_csv(rows), media_type="text/csv", headers=headers)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox", "Cache-Control": "no-store"}
-    return Response(_page(title, tables, bool(told.get("cut"))), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(_page(title, tables, bool(told.get("cut"))), media_type="text/html", headers=headers)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.lists import Definition, Version, WaitFor, text_of
+from flowledger.api.openapi import EXPORTED
 from flowledger.api.services import services_of
 
 Window = Literal["minute", "hour", "day", "week", "month", "all"]
@@ -102,12 +103,6 @@ async def list_variants(
     """Of those that ended in the time, by whole days; the most frequent first."""
     given = {"process": process, "version": version, "from": since, "to": until, "limit": limit}
     return await _told(request, "variants", given, wait_for)
-
-
-EXPORTED = (
-    "application/xml", "application/json", "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.apache.parquet",
-    "application/problem+json",
-)  # fmt: skip
 
 
 @get("/exports", summary="Histories for other tools", media_type="application/xml", gives=EXPORTED)

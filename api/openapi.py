@@ -16,6 +16,11 @@ from flowledger.infra.settings import Settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+#: kinds of text and files that `GET /v1/exports` gives
+EXPORTED = (
+    "application/xml", "application/json", "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.apache.parquet",
+    "application/problem+json",
+)  # fmt: skip
 #: the largest whole number that JavaScript holds
 INT_MAX = (1 << 53) - 1
 #: what can be refused, by method; `default` is all the rest
@@ -236,6 +241,11 @@ def _texts(paths: dict[str, Any]) -> None:
     paths["/v1/events"]["get"]["responses"]["200"]["content"] = {"text/event-stream": {"schema": one}}
     paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
     paths["/v1/definitions/{id}/diagram"]["get"]["responses"]["200"]["content"] = {"application/xml": {}}
+    for what in ("report", "duties", "access"):
+        paths[f"/v1/evidence/{what}"]["get"]["responses"]["200"]["content"] |= {"text/csv": text, "text/html": text}
+    paths["/v1/exports"]["get"]["responses"]["200"]["content"] = {
+        kind: text if kind == "text/csv" else {} for kind in EXPORTED if kind != MEDIA_TYPE
+    }
     for noun in ("tasks", "instances"):
         path = paths[f"/v1/{noun}/{{id}}/files/{{name}}"]
         path["get"]["responses"]["200"]["content"] = {"application/octet-stream": {}}

@@ -14,7 +14,7 @@ from flowledger.api import answers
 from flowledger.api.edge import TEXT_MAX, ApiRequest, Body, Moment, reply, time_text
 from flowledger.api.problems import Problem
 from flowledger.api.retaining import Retaining, rule_of
-from flowledger.api.services import services_of
+from flowledger.api.services import request_id, services_of
 from flowledger.api.subjects import After, Limit, Why
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -157,6 +157,7 @@ async def apply_retention(request: ApiRequest) -> Response[RetentionStep]:
     import psycopg
 
     s = services_of(request)
+    request_id(request)  # a step that is asked for twice takes what is due then: nothing is done twice
     try:
         made = await _retaining(request).step(s.identify(request).tenant)
     except (KeysAway, psycopg.Error) as e:

@@ -45,6 +45,14 @@ AHEAD_S = 1.0
 ENDED = frozenset({"completed", "failed", "cancelled", "terminated", "skipped"})
 
 
+def request_id(connection: Any) -> str:
+    """By which a caller knows a request again. Raises: Problem (400)."""
+    id: str = connection.headers.get("idempotency-key", "")
+    if len(id) > 200:
+        raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
+    return id
+
+
 class Services:
     """One of each, made in `flowledger.system`."""
 
@@ -127,9 +135,9 @@ class Services:
         caller = self.identify(connection)
         if type(command) not in SERVICES or by_a_person(connection):
             caller.origin = origin_of(connection)
-        id = connection.headers.get("idempotency-key", "") if keyed else ""
-        if len(id) > 200:
-            raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
+        id = request_id(connection)
+        if not keyed:
+            id = ""
         if id and caller.tenant:
             id = f"{caller.tenant}/{id}"
         if id and beside:
