@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Annotated, Any, Literal
@@ -340,9 +341,20 @@ def _csv(rows: list[Any]) -> bytes:
 
 _STYLE = (
     "body{font:13px/1.4 system-ui,sans-serif;margin:2rem;color:#111;background:#fff}table{border-collapse:collapse;margin:0 0 1.5rem}"
-    "td,th{border:1px solid #999;padding:3px 6px;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#eee}thead{display:table-header-group}"
+    "td,th{border:1px solid #999;padding:3px 6px;text-align:left;vertical-align:top;white-space:nowrap}"
+    "td.long{white-space:normal;overflow-wrap:anywhere;min-width:14em}th{background:#eee}thead{display:table-header-group}"
     "@page{size:A4 landscape;margin:12mm}@media print{body{margin:0;font-size:9px}tr{break-inside:avoid}h2{break-after:avoid}}"
 )
+
+
+#: characters that stay on one line
+_SHORT = 32
+_FRACTION = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
+
+
+def _cell(value: Any) -> str:
+    text = _FRACTION.sub(r"\1 \2Z", _text(value))  # to be read by people; the other forms have it to the microsecond
+    return f"<td{'' if len(text) <= _SHORT else ' class=long'}>{escape(text)}</td>"
 
 
 def _page(title: str, tables: list[tuple[str, list[Any]]], cut: bool) -> bytes:
@@ -354,9 +366,9 @@ def _page(title: str, tables: list[tuple[str, list[Any]]], cut: bool) -> bytes:
     for name, rows in tables:
         parts.append(f"<h2>{escape(name)} ({len(rows)})</h2>")
         if rows:
-            columns = _columns(rows)
+            columns = [c for c in _columns(rows) if any(_text(row.get(c)) for row in rows)]
             head = "".join(f"<th scope=col>{escape(c.replace('_', ' '))}</th>" for c in columns)
-            body = "".join("<tr>" + "".join(f"<td>{escape(_text(row.get(c)))}</td>" for c in columns) + "</tr>" for row in rows)
+            body = "".join("<tr>" + "".join(_cell(row.get(c)) for c in columns) + "</tr>" for row in rows)
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
         else:
             parts.append("<p>None.</p>")
