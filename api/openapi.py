@@ -136,7 +136,7 @@ def document(app: Litestar) -> dict[str, Any]:
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
     """With all that handlers share."""
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    _, more = msgspec.json.schema_components([answers.Problem, answers.Plan], ref_template="#/components/schemas/{name}")
+    _, more = msgspec.json.schema_components([answers.Problem, answers.Plan, answers.ObjectLog], ref_template="#/components/schemas/{name}")
     schemas |= {name: {k: v for k, v in s.items()} for name, s in more.items()}
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, methods in schema["paths"].items():
@@ -244,7 +244,9 @@ def _texts(paths: dict[str, Any]) -> None:
     for what in ("report", "duties", "access"):
         paths[f"/v1/evidence/{what}"]["get"]["responses"]["200"]["content"] |= {"text/csv": text, "text/html": text}
     paths["/v1/exports"]["get"]["responses"]["200"]["content"] = {
-        kind: text if kind == "text/csv" else {} for kind in EXPORTED if kind != MEDIA_TYPE
+        **{kind: {} for kind in EXPORTED if kind != MEDIA_TYPE},
+        "application/json": {"schema": {"$ref": "#/components/schemas/ObjectLog"}},
+        "text/csv": text,
     }
     for noun in ("tasks", "instances"):
         path = paths[f"/v1/{noun}/{{id}}/files/{{name}}"]

@@ -4,7 +4,7 @@ Rows may have more fields than these (a later release adds some); what stands he
 RFC 3339 in UTC; null: there is none.
 """
 
-from flowledger.api.answers.common import Done, Finding, Json, Key, Page, Place, Plan, Problem, Put, T, Time, Where
+from flowledger.api.answers.common import Done, Finding, Json, Key, ObjectLog, Page, Place, Plan, Problem, Put, T, Time, Where
 from flowledger.api.answers.control import (
     Batch,
     BatchBegun,
@@ -116,6 +116,7 @@ __all__ = [
     "Measures",
     "MigrationPlan",
     "Moved",
+    "ObjectLog",
     "Operation",
     "Page",
     "Place",

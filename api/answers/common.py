@@ -43,6 +43,15 @@ class Done(msgspec.Struct, kw_only=True):
     row_version: int | None = None
 
 
+class ObjectLog(msgspec.Struct, kw_only=True):
+    """An object-centric event log as OCEL 2.0 has it (ocel-standard.org)."""
+
+    objectTypes: list[Json]
+    eventTypes: list[Json]
+    objects: list[Json]
+    events: list[Json]
+
+
 class Plan(msgspec.Struct, kw_only=True):
     """What a command would do (`?dry_run=true`); nothing of it has happened. `plan` is its hash: sent as `?plan=` with the command it makes that one
     refused (STALE) where it would do something else by now.
