@@ -101,7 +101,7 @@ async def test_holds_are_placed_seen_and_released(on, request, place, database, 
     async with place.system(**settings) as (_, http):  # it is taken over, and all is held as before
         ask = asks(http)
         assert not await leased(ask) and not await leased(ask, "after")
-        parent = await ask("GET", f"instances/{started[0]['id']}")
+        parent = await ask("GET", f"instances/{started[0]['id']}", wait_for=more_holds[-1]["position"])
         assert {h["scope"] for h in parent["holds"]} == {"definition", "tenant", "version", "element"}
         for h in more_holds:
             await ask("POST", f"holds/{h['id']}/release")
