@@ -83,7 +83,12 @@ async def test_a_record_starts_work_and_whoever_reads_the_events_sees_it_end(pla
             await place.until(ended, 60)
         finally:
             await consumer.stop()
-        listed = {i["id"]: i for i in (await http.get("/v1/instances", params={"definition": "shop"})).json()["items"]}
+
+        async def there() -> Any:
+            rows = (await http.get("/v1/instances", params={"definition": "shop"})).json()["items"]
+            return {i["id"]: i for i in rows} if len(rows) >= len(orders) else None
+
+        listed = await place.until(there, 60)
         assert {i["business_key"] for i in listed.values()} == orders
         completed = [(e, key) for name, e, key in seen if name == "workflow.completed"]
         assert {str(key) for _, key in completed} == {str(e["key"]) for e, _ in completed} == set(listed), "each once, by its instance"
