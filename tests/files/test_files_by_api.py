@@ -145,6 +145,11 @@ async def test_what_is_refused_and_what_breaks(place, database, tmp_path):
             status, told = await x.send(f"{files}/f{n}", b"%d" % n)
         assert (status, told["code"]) == (429, "RESOURCE_EXHAUSTED")
 
+        async def there() -> bool:  # its row
+            return (await x.had(f"{files}/f0")).status_code == 200
+
+        await place.until(there)
+
         def away(name: str) -> Any:
             raise OSError(5, "away")
 
