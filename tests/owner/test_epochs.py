@@ -280,7 +280,8 @@ async def test_starts_that_race_a_deletion_are_either_there_or_refused():
             await asyncio.sleep(delay)
             return await engine.call(c.StartInstance(definition=key), partition=p)
 
-        starts = [some(dice.randrange(P), dice.random() * 0.03) for _ in range(6 * (seed % 3))]
+        within = (0.03, 0.003, 0.0)[seed // 4]  # a machine with nothing else to do has deleted it in a millisecond
+        starts = [some(dice.randrange(P), dice.random() * within) for _ in range(6 * (seed % 3))]
         gone, *answers = await asyncio.gather(engine.call(c.ChangeDefinition(key=made["key"], move="delete")), *starts)
         live = [i.key for o in engine.owners.values() for i in o.state.instances.values()]
         begun = [a["key"] for a in answers if not isinstance(a, Rejected)]
