@@ -126,13 +126,15 @@ class Cell(NamedTuple):
 
 #: how many, how many of them kept what was promised, sum, least, most (the last three in millionths, times in microseconds)
 Tally = list[Any]
+#: (series, name, value that it is told by, start of the time) -> tally
+Tallies = dict[tuple[Series, str, str, int], Tally]
 _N, _KEPT, _TOTAL, _LOW, _HIGH = range(5)
 
 
 class Broken(NamedTuple):
     """A promise that wasn't kept: at what, when it ended, how much too late."""
 
-    series: Series
+    place: Place
     name: str
     instance: int
     at: int
@@ -140,16 +142,16 @@ class Broken(NamedTuple):
 
 
 class Named:
-    """What a batch adds to KPIs: (series, name, value that it is told by) -> by minute; and the promises that were broken."""
+    """What a batch adds to KPIs: (place, name, value that it is told by, start of the minute) -> tally; and the promises that were broken."""
 
     __slots__ = ("broken", "minutes")
 
     def __init__(self) -> None:
-        self.minutes: dict[tuple[Series, str, str, int], Tally] = {}
+        self.minutes: dict[tuple[Place, str, str, int], Tally] = {}
         self.broken: list[Broken] = []
 
-    def add(self, series: Series, name: str, by: str, us: int, total: int, kept: bool = False) -> None:
-        key = (series, name, by, us - us % MINUTE_US)
+    def add(self, place: Place, name: str, by: str, us: int, total: int, kept: bool = False) -> None:
+        key = (place, name, by, us - us % MINUTE_US)
         row = self.minutes.get(key)
         if row is None:
             self.minutes[key] = [1, int(kept), total, total, total]
@@ -159,10 +161,12 @@ class Named:
         row[_TOTAL] += total
         row[_LOW], row[_HIGH] = min(row[_LOW], total), max(row[_HIGH], total)
 
-    def rolled(self, grain: str) -> dict[tuple[Series, str, str, int], Tally]:
+    def rolled(self, grain: str, finer: Tallies | None = None) -> Tallies:
+        """By minute, hour or day. `finer`: what this gave for a smaller one."""
         size = GRAINS[grain]
-        out: dict[tuple[Series, str, str, int], Tally] = {}
-        for (series, name, by, at), row in self.minutes.items():
+        out: Tallies = {}
+        minutes = (((p.series, name, by, at), row) for (p, name, by, at), row in self.minutes.items())
+        for (series, name, by, at), row in minutes if finer is None else finer.items():
             key = (series, name, by, at - at % size)
             known = out.get(key)
             if known is None:

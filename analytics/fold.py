@@ -209,7 +209,6 @@ def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) ->
         t.wait_us += wait_us
         t.work_us += w.worked_us
         t.worked += 1
-        nm.paid(t, w, us, figures.kpis, done=True)
         nm.worked(t, w, e.variables, us, wait_us, figures.kpis)
     figures.work(jobs if w.listener else w.places, us, wait_us, w.worked_us)
 

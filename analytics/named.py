@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from flowledger.analytics.figures import GRAINS, Broken, Named, Series, text
+from flowledger.analytics.figures import HOUR_US, Broken, Named, Place
 from flowledger.analytics.terms import MICRO, Kpi
 from flowledger.analytics.trace import Trace, Visit, Work
 from flowledger.events.avro import encode_json
@@ -14,7 +14,6 @@ from flowledger.kernel import kpis
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.protection import sealed
 
-HOUR_US = GRAINS["hour"]
 #: what a value is told by that is none of those that are told apart, and one that isn't there
 OTHER, NONE = "other", "none"
 #: a value beyond it is no figure; a variable beyond it is taken for none (as JSON)
@@ -84,7 +83,7 @@ def started(t: Trace, variables: Any, us: int, named: Named) -> None:
         return
     t.values = {}
     took(t, variables)
-    _values(t, plan.starts, t.known(), us, named, "")
+    _values(t, plan.starts, t.known(), us, named, t.places.whole)
 
 
 def ended(t: Trace, outcome: str, us: int, named: Named) -> None:
@@ -96,12 +95,12 @@ def ended(t: Trace, outcome: str, us: int, named: Named) -> None:
     for k in plan.ends:
         if k.kind == "value":
             known = known or {**values, "this": _facts_of(t, us, outcome)}
-            _values(t, (k,), known, us, named, "")
+            _values(t, (k,), known, us, named, t.places.whole)
         elif outcome == "completed" and _applies(t, k, values, us):
-            _time(t, k, "", values, us, _lasted(k, t, us), named)
+            _time(t, k, t.places.whole, values, us, _lasted(k, t, us), named)
     for k in plan.costs:
         if _applies(t, k, values, us):
-            named.add(_series(t, ""), k.name, _by(k, values), us, (t.costs or {}).get(k.name, 0))
+            named.add(t.places.whole, k.name, _by(k, values), us, (t.costs or {}).get(k.name, 0))
 
 
 def _lasted(k: Kpi, t: Trace, us: int) -> int:
@@ -118,21 +117,23 @@ def left(t: Trace, v: Visit, us: int, named: Named) -> None:
     values = t.known()
     for k in plan.visits[v.element]:
         if _applies(t, k, values, us):
-            _time(t, k, v.element, values, us, k.lasted(v.since_us, us), named)
+            _time(t, k, v.place, values, us, k.lasted(v.since_us, us), named)
 
 
 def worked(t: Trace, w: Work, variables: Any, us: int, wait_us: int, named: Named) -> None:
-    """A piece of work was completed."""
-    if w.due_us and not w.listener:
+    """A piece of work, no listener's, was completed."""
+    place = w.places[1]
+    if w.due_us:
         kept = us <= w.due_us
-        named.add(_series(t, w.element), kpis.DUE, "", us, us - w.created_us, kept)
+        named.add(place, kpis.DUE, "", us, us - w.created_us, kept)
         if not kept:
-            named.broken.append(Broken(_series(t, w.element), kpis.DUE, t.key, us, us - w.due_us))
+            named.broken.append(Broken(place, kpis.DUE, t.key, us, us - w.due_us))
     plan = t.terms.plan(t.process)
-    if plan is None or w.listener or w.element not in plan.works:
+    if plan is None or not (plan.costs or w.element in plan.works):
         return
     values = t.known()
-    for k in plan.works[w.element]:
+    _paid(t, w, plan.costs, values, us, named, done=True)
+    for k in plan.works.get(w.element, ()):
         if not _applies(t, k, values, us):
             continue
         if k.kind == "value":
@@ -144,30 +145,34 @@ def worked(t: Trace, w: Work, variables: Any, us: int, wait_us: int, named: Name
             task = {
                 "element": w.element, "job_type": w.job_type, "duration": _s(us - w.created_us), "waiting": _s(wait_us), "working": _s(w.worked_us),
             }  # fmt: skip
-            _values(t, (k,), {**values, **result, "task": task, "this": _facts_of(t, us)}, us, named, w.element)
+            _values(t, (k,), {**values, **result, "task": task, "this": _facts_of(t, us)}, us, named, place)
             continue
-        working = w.worked_us if k.calendar is None else sum(k.lasted(a, b) for a, b in w.hands or ())
         if k.calendar is not None and w.hands is None:  # it began before it was known that this is to be known
             continue
+        working = w.worked_us if k.calendar is None else sum(k.lasted(a, b) for a, b in w.hands or ())
         lasted = working if k.of == "working" else max(0, k.lasted(w.created_us, us) - working)
-        _time(t, k, w.element, values, us, lasted, named)
+        _time(t, k, place, values, us, lasted, named)
 
 
-def paid(t: Trace, w: Work, us: int, named: Named, *, done: bool) -> None:
-    """Work has come to its end: what it cost is the time that it was in hand, and, where it was done, so much for each."""
+def withdrawn(t: Trace, w: Work, us: int, named: Named) -> None:
+    """A piece of work, no listener's, was taken back: it cost what was done of it."""
     plan = t.terms.plan(t.process)
-    if plan is None or not plan.costs:
+    if plan is not None and plan.costs and (w.worked_us or w.hand_us):
+        _paid(t, w, plan.costs, t.known(), us, named, done=False)
+
+
+def _paid(t: Trace, w: Work, costs: Iterable[Kpi], values: Mapping[str, Any], us: int, named: Named, *, done: bool) -> None:
+    """Work has come to its end: what it cost is the time that it was in hand, and, where it was done, so much for each."""
+    worked_us = w.worked_us + (max(0, us - w.hand_us) if w.hand_us else 0)
+    if not worked_us and not done:
         return
-    values, worked_us = t.known(), w.worked_us + (max(0, us - w.hand_us) if w.hand_us else 0)
-    for k in plan.costs:
+    for k in costs:
         if not _applies(t, k, values, us):
             continue
         cost = -(-worked_us * k.rate_of(w.job_type, w.who, w.groups) // HOUR_US) + (k.rates["each"].get(w.job_type, 0) if done else 0)
-        if not worked_us and not done:
-            continue
         t.costs = t.costs or {}
         t.costs[k.name] = t.costs.get(k.name, 0) + cost
-        named.add(_series(t, w.element), k.name, _by(k, values), us, cost)
+        named.add(w.places[1], k.name, _by(k, values), us, cost)
 
 
 def timed(t: Trace, element: str) -> bool:
@@ -186,14 +191,14 @@ def _applies(t: Trace, k: Kpi, values: Mapping[str, Any], us: int) -> bool:
     return t.values is not None and (k.when is None or _told(k.when, values, us) is True)
 
 
-def _time(t: Trace, k: Kpi, element: str, values: Mapping[str, Any], us: int, lasted_us: int, named: Named) -> None:
+def _time(t: Trace, k: Kpi, place: Place, values: Mapping[str, Any], us: int, lasted_us: int, named: Named) -> None:
     kept = k.kind == "sla" and lasted_us <= k.within_us
-    named.add(_series(t, element), k.name, _by(k, values), us, lasted_us, kept)
+    named.add(place, k.name, _by(k, values), us, lasted_us, kept)
     if k.kind == "sla" and not kept:
-        named.broken.append(Broken(_series(t, element), k.name, t.key, us, lasted_us - k.within_us))
+        named.broken.append(Broken(place, k.name, t.key, us, lasted_us - k.within_us))
 
 
-def _values(t: Trace, found: Iterable[Kpi], values: Mapping[str, Any], us: int, named: Named, element: str) -> None:
+def _values(t: Trace, found: Iterable[Kpi], values: Mapping[str, Any], us: int, named: Named, place: Place) -> None:
     if t.values is None:
         return
     for k in found:
@@ -203,8 +208,4 @@ def _values(t: Trace, found: Iterable[Kpi], values: Mapping[str, Any], us: int, 
         if type(value) is bool:
             value = int(value)
         if type(value) in (int, Decimal) and abs(value) <= VALUE_MAX:
-            named.add(_series(t, element), k.name, _by(k, values), us, int((Decimal(value) * MICRO).to_integral_value()))
-
-
-def _series(t: Trace, element: str) -> Series:
-    return Series(text(t.tenant), text(t.process), t.definition, t.version, text(element))
+            named.add(place, k.name, _by(k, values), us, int((Decimal(value) * MICRO).to_integral_value()))

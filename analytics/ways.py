@@ -71,7 +71,7 @@ def withdrawn(t: Trace, w: Work, us: int, figures: Figures) -> None:
     for place in w.places[2:]:
         figures.add(place, us, CANCELLED)
     if not w.listener:
-        nm.paid(t, w, us, figures.kpis, done=False)
+        nm.withdrawn(t, w, us, figures.kpis)
 
 
 def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> None:

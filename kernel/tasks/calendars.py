@@ -68,10 +68,13 @@ def _windows(calendar: dict[str, Any], from_us: int) -> Iterator[tuple[int, int]
     zone = ZoneInfo(str(calendar.get("zone") or "UTC"))
     free = {str(day) for day in calendar.get("holidays") or ()}
     day = (_EPOCH + timedelta(microseconds=from_us)).astimezone(zone).date()
-    hours = {name: spans(text) for name, text in calendar["days"].items()}
+    hours: dict[str, list[tuple[int, int]]] = {}  # of the days that are come by: mostly few
     for _ in range(DAYS_MAX):
         if day.isoformat() not in free:
-            for start, end in hours.get(DAYS[day.weekday()], ()):
+            name = DAYS[day.weekday()]
+            if name not in hours:
+                hours[name] = spans(calendar["days"].get(name, ()))
+            for start, end in hours[name]:
                 window = _us(day, start, zone), _us(day, end, zone)
                 if window[1] > from_us and window[1] > window[0]:
                     yield window

@@ -181,21 +181,26 @@ def close(f: Fold) -> None:
 
 
 def _kpis(f: Fold, named: Named, series: dict[Series, Row]) -> None:
+    about: dict[Series, Row] = {}
+
+    def of(s: Series) -> Row:
+        found = about.get(s)
+        if found is None:
+            found = about[s] = {k: v for k, v in _of(series, s).items() if k != "job_type"}
+        return found
+
+    rolled = None
     for grain, table in KPIS.items():
-        rows = []
-        for (s, name, by, at), (n, kept, total, least, most) in sorted(named.rolled(grain).items()):
-            of = _of(series, s)
-            rows.append({
-                **{k: of[k] for k in ("tenant_id", "process_id", "element", "definition_id", "version")}, "name": name, "value": text(by), "at": stamp(at),
-                "n": n, "kept": kept, "total": Decimal(total), "least": least, "most": most,
-            })  # fmt: skip
-        f.changes.tallies[table.name] = rows
-    for s, name, instance, at, over_us in named.broken:
-        of = _of(series, s)
-        row = {
-            **{k: of[k] for k in ("tenant_id", "process_id", "element", "definition_id", "version")}, "name": name, "at": stamp(at),
-            "instance_id": instance, "over_us": over_us,
-        }  # fmt: skip
+        rolled = named.rolled(grain, rolled)
+        f.changes.tallies[table.name] = [
+            {
+                **of(s), "name": name, "value": text(by), "at": stamp(at), "n": n, "kept": kept, "total": Decimal(total), "least": least, "most": most,
+            }
+            for (s, name, by, at), (n, kept, total, least, most) in sorted(rolled.items())
+        ]  # fmt: skip
+    for place, name, instance, at, over_us in named.broken:
+        s = place.series
+        row = {**of(s), "name": name, "at": stamp(at), "instance_id": instance, "over_us": over_us}
         f.changes.upsert(BROKEN.name, (s.tenant, name, at, instance, s.element), row)
 
 

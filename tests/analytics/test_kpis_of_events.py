@@ -146,7 +146,7 @@ def test_each_kpi_is_what_was_planned(reload):
         assert counted(figures, grain) == truth
     assert {name for _, name, _, _ in truth} >= {"promised", "approved", "packing", "cost", "success"}  # none of them is empty
     late = [c for c in history.truth if c.outcome == "completed" and not c.tenant and c.ended - c.started > 3 * HOUR]
-    broken = {(b.instance, b.over_us) for b in figures.kpis.broken if b.name == "promised" and not b.series.tenant}
+    broken = {(b.instance, b.over_us) for b in figures.kpis.broken if b.name == "promised" and not b.place.series.tenant}
     assert late and broken == {(c.key, c.ended - c.started - 3 * HOUR) for c in late}
     due = [(b.instance, b.at) for b in figures.kpis.broken if b.name == "due"]
     ends = [(c.key, until) for c in history.truth for e, _, made, until, *_ in c.work if e == "approve" and until - made > DUE_US]
