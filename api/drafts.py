@@ -20,7 +20,8 @@ from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.api.together.merging import merged
 from flowledger.events.base import RejectionCode
-from flowledger.infra.drafts import AWAY, Changed, Drafts, Full
+from flowledger.infra.drafts import Changed, Drafts, Full
+from flowledger.infra.own_tables import AWAY
 from flowledger.kernel.limits import MODEL_BYTES_MAX
 from flowledger.kernel.model import formats
 from flowledger.kernel.model.encodings import utf8

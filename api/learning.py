@@ -16,7 +16,8 @@ from flowledger.analytics.predict.model import Model
 from flowledger.api.problems import Problem
 from flowledger.api.reads import Reads
 from flowledger.events.base import RejectionCode
-from flowledger.infra.learned import AWAY, Learned
+from flowledger.infra.learned import Learned
+from flowledger.infra.own_tables import AWAY
 from flowledger.logs import log
 
 log_ = log("learning")

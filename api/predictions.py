@@ -22,7 +22,7 @@ from flowledger.api.lists import WaitFor
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
-from flowledger.infra.learned import AWAY
+from flowledger.infra.own_tables import AWAY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: a year that times can be told of

@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, LiteralString
+from typing import LiteralString
 
-import psycopg
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from flowledger.infra.own_tables import Connection, OwnTables, Row
 
-#: how long is waited for a connection (seconds)
-CONNECTION_S = 4.0
-#: what is raised when the database is away
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 #: drafts of a tenant; versions of a draft that are kept (the oldest go); comments of a draft
 DRAFTS_MAX, VERSIONS_MAX, COMMENTS_MAX = 10_000, 500, 1_000
 _TABLES = (
-    "CREATE SCHEMA IF NOT EXISTS flowledger_drafts",
     "CREATE TABLE IF NOT EXISTS drafts ("
     " id text PRIMARY KEY, tenant text NOT NULL, name text NOT NULL, kind text NOT NULL, version integer NOT NULL, row_version integer NOT NULL,"
     " created_us bigint NOT NULL, created_by text NOT NULL, updated_us bigint NOT NULL, updated_by text NOT NULL)",
@@ -39,7 +32,6 @@ _TABLES = (
     " dirty boolean NOT NULL)",
 )
 _LOCKED: LiteralString = "SELECT * FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
-Row = dict[str, Any]
 #: (state of the shared document, content before, content now) -> the state with that change; None: it can't be shared any more
 Merge = Callable[[bytes, str, str], bytes | None]
 
@@ -56,45 +48,16 @@ class Changed(Exception):
         self.row = row
 
 
-class Drafts:
+class Drafts(OwnTables):
     """Raises in all: one of `AWAY`. What a tenant asks for and is another's is not there."""
 
     def __init__(self, dsn: str, now_us: Callable[[], int]) -> None:
         self.now_us = now_us
-        self._ready = False
-        self._pool = AsyncConnectionPool(
-            dsn, min_size=0, max_size=4, open=False, timeout=CONNECTION_S, kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=self._configure,
-        )  # fmt: skip
-
-    @staticmethod
-    async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
-        await conn.execute("SET search_path = flowledger_drafts")
-
-    async def open(self) -> None:
-        await self._pool.open()
-
-    async def close(self) -> None:
-        await self._pool.close()
-
-    async def _prepared(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
-        """The tables, when they aren't there yet: made by who needs them first, since the database may come late."""
-        if not self._ready:
-            async with self._pool.connection() as conn, conn.transaction():
-                await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_drafts'))")  # several nodes may start at once
-                for statement in _TABLES:
-                    await conn.execute(statement)
-            self._ready = True
-        return self._pool
-
-    async def _rows(self, query: LiteralString, *values: Any) -> list[Row]:
-        pool = await self._prepared()
-        async with pool.connection() as conn:
-            return await (await conn.execute(query, values)).fetchall()
+        super().__init__(dsn, "flowledger_drafts", _TABLES, 4)
 
     async def make(self, tenant: str, actor: str, name: str, kind: str, content: str, comment: str) -> Row:
         """Raises: Full."""
-        pool, id, now = await self._prepared(), secrets.token_hex(8), self.now_us()
+        pool, id, now = await self.prepared(), secrets.token_hex(8), self.now_us()
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_drafts'), hashtext(%s))", (tenant,))
             count = await (await conn.execute("SELECT count(*) AS n FROM drafts WHERE tenant = %s", (tenant,))).fetchone()
@@ -112,7 +75,7 @@ class Drafts:
         """Last saved first. `name`: a part of it, in any case."""
         pattern = "%" + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         us, id = before or (1 << 62, "")
-        return await self._rows(
+        return await self.rows(
             "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by"
             " FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
             " ORDER BY updated_us DESC, id DESC LIMIT %s",
@@ -121,11 +84,11 @@ class Drafts:
 
     async def get(self, tenant: str, id: str, version: int | None = None) -> Row | None:
         """With the content of its newest version, or of that one."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn:
             return await self._get(conn, tenant, id, version)
 
-    async def _get(self, conn: psycopg.AsyncConnection[Row], tenant: str, id: str, version: int | None) -> Row | None:
+    async def _get(self, conn: Connection, tenant: str, id: str, version: int | None) -> Row | None:
         found = await conn.execute(
             "SELECT d.id, d.name, d.kind, d.version AS newest, d.row_version, v.version, v.content, v.comment, v.saved_us, v.saved_by, d.created_us,"
             " d.created_by, d.updated_us, d.updated_by FROM drafts d JOIN versions v ON v.draft = d.id AND v.version = coalesce(%s, d.version)"
@@ -136,7 +99,7 @@ class Drafts:
 
     async def versions(self, tenant: str, id: str) -> list[Row]:
         """Newest first, without their contents."""
-        return await self._rows(
+        return await self.rows(
             "SELECT v.version, v.comment, v.saved_us, v.saved_by, octet_length(v.content) AS bytes FROM versions v"
             " JOIN drafts d ON d.id = v.draft WHERE d.tenant = %s AND d.id = %s ORDER BY v.version DESC",
             tenant, id,
@@ -158,7 +121,7 @@ class Drafts:
 
         Raises: Changed: `seen` (the `row_version` that the caller has read) is not the newest.
         """
-        pool, now = await self._prepared(), self.now_us()
+        pool, now = await self.prepared(), self.now_us()
         async with pool.connection() as conn, conn.transaction():
             row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
             if row is None:
@@ -183,7 +146,7 @@ class Drafts:
                     await self._merged(conn, id, merge, "" if old is None else old["content"], content)
             return await self._get(conn, tenant, id, None)
 
-    async def _merged(self, conn: psycopg.AsyncConnection[Row], id: str, merge: Merge, before: str, now: str) -> None:
+    async def _merged(self, conn: Connection, id: str, merge: Merge, before: str, now: str) -> None:
         row = await (await conn.execute("SELECT state FROM shared WHERE draft = %s FOR UPDATE", (id,))).fetchone()
         if row is None:
             return
@@ -195,7 +158,7 @@ class Drafts:
 
     async def shared(self, tenant: str, id: str, seen: int | None = None) -> Row | None:
         """The document that is drawn together (`epoch` is null: there is none yet); its `state` unless `seen` is its `seq`. None: no such draft."""
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT d.version, d.row_version, d.updated_by, s.epoch, s.seq, s.dirty, CASE WHEN s.seq = %s THEN NULL ELSE s.state END AS state"
             " FROM drafts d LEFT JOIN shared s ON s.draft = d.id WHERE d.tenant = %s AND d.id = %s",
             seen, tenant, id,
@@ -204,7 +167,7 @@ class Drafts:
 
     async def begin_shared(self, tenant: str, id: str, version: int, epoch: str, state: bytes) -> None:
         """Of the draft's newest `version`; nothing happens where another was faster, or has saved."""
-        await self._rows(
+        await self.rows(
             "INSERT INTO shared SELECT id, %s, 0, %s, false FROM drafts WHERE tenant = %s AND id = %s AND version = %s"
             " ON CONFLICT (draft) DO NOTHING RETURNING draft",
             epoch, state, tenant, id, version,
@@ -212,7 +175,7 @@ class Drafts:
 
     async def share(self, id: str, epoch: str, seen: int, merged: Callable[[bytes | None], tuple[bytes, bool]]) -> int | None:
         """Keeps what `merged` makes of what another node has written since `seen`: the state, and whether no version has it. None: it is another document now."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn, conn.transaction():
             row = await (await conn.execute("SELECT epoch, seq, state FROM shared WHERE draft = %s FOR UPDATE", (id,))).fetchone()
             if row is None or row["epoch"] != epoch:
@@ -224,11 +187,11 @@ class Drafts:
 
     async def unshare(self, id: str, epoch: str, seq: int) -> None:
         """All of it is in a version and nobody draws: the next begins anew, without the history of this one."""
-        await self._rows("DELETE FROM shared WHERE draft = %s AND epoch = %s AND seq = %s AND NOT dirty RETURNING draft", id, epoch, seq)
+        await self.rows("DELETE FROM shared WHERE draft = %s AND epoch = %s AND seq = %s AND NOT dirty RETURNING draft", id, epoch, seq)
 
     async def remove(self, tenant: str, id: str, seen: int | None) -> bool:
         """With its versions and comments. Raises: Changed."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn, conn.transaction():
             row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
             if row is None:
@@ -240,7 +203,7 @@ class Drafts:
 
     async def comments(self, tenant: str, id: str) -> list[Row]:
         """Oldest first."""
-        return await self._rows(
+        return await self.rows(
             "SELECT c.id, c.element, c.body, c.at_us, c.author FROM comments c JOIN drafts d ON d.id = c.draft"
             " WHERE d.tenant = %s AND d.id = %s ORDER BY c.id",
             tenant, id,
@@ -248,7 +211,7 @@ class Drafts:
 
     async def comment(self, tenant: str, actor: str, id: str, body: str, element: str) -> bool:
         """Raises: Full."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn, conn.transaction():
             row = await (await conn.execute("SELECT id FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE", (tenant, id))).fetchone()
             if row is None:

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
 
-import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-CONNECTION_S = 4.0
-#: what is raised when the database is away
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+from flowledger.infra.own_tables import OwnTables, Row
+
 #: models of a process and choices between them that are kept, the oldest go
 MODELS_MAX, CHOICES_MAX = 20, 200
 _TABLES = (
-    "CREATE SCHEMA IF NOT EXISTS flowledger_insight",
     "CREATE TABLE IF NOT EXISTS models ("
     " tenant text NOT NULL, process text NOT NULL, number integer NOT NULL, made_us bigint NOT NULL, made_by text NOT NULL, ended bigint NOT NULL,"
     " card jsonb NOT NULL, model jsonb NOT NULL, drift jsonb, looked_us bigint NOT NULL DEFAULT 0, PRIMARY KEY (tenant, process, number))",
@@ -30,48 +24,19 @@ _TABLES = (
     " actor text NOT NULL, reason text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS choices_of ON choices (tenant, process, id DESC)",
 )
-Row = dict[str, Any]
 
 
-class Learned:
+class Learned(OwnTables):
     """Raises in all: one of `AWAY`."""
 
     def __init__(self, dsn: str, now_us: Callable[[], int]) -> None:
         self.now_us = now_us
-        self._ready = False
-        self._pool = AsyncConnectionPool(
-            dsn, min_size=0, max_size=3, open=False, timeout=CONNECTION_S, kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=self._configure,
-        )  # fmt: skip
-
-    @staticmethod
-    async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
-        await conn.execute("SET search_path = flowledger_insight")
-
-    async def open(self) -> None:
-        await self._pool.open()
-
-    async def close(self) -> None:
-        await self._pool.close()
-
-    async def _prepared(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
-        if not self._ready:
-            async with self._pool.connection() as conn, conn.transaction():
-                await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_insight'))")  # several nodes may start at once
-                for statement in _TABLES:
-                    await conn.execute(statement)
-            self._ready = True
-        return self._pool
-
-    async def _rows(self, query: LiteralString, *values: Any) -> list[Row]:
-        pool = await self._prepared()
-        async with pool.connection() as conn:
-            return await (await conn.execute(query, values)).fetchall()
+        super().__init__(dsn, "flowledger_insight", _TABLES, 3)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
         """Whether nobody else learns by now; others are kept out as long as it lasts."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn:
             row = await (await conn.execute("SELECT pg_try_advisory_lock(hashtext('flowledger_insight.learning')) AS got")).fetchone()
             got = bool(row and row["got"])
@@ -83,7 +48,7 @@ class Learned:
 
     async def keep(self, tenant: str, process: str, actor: str, ended: int, card: Row, model: Row) -> int:
         """A new model; its number. `ended`: how many instances had ended by then."""
-        pool = await self._prepared()
+        pool = await self.prepared()
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_insight'), hashtext(%s))", (f"{tenant}/{process}",))
             found = await (
@@ -105,7 +70,7 @@ class Learned:
 
     async def models(self, tenant: str, process: str = "") -> list[Row]:
         """With their cards, the newest first; `chosen` of each: the number that somebody chose for its process, 0: the newest is in use."""
-        return await self._rows(
+        return await self.rows(
             "SELECT process, number, made_us, made_by, ended, card, drift, looked_us, coalesce((SELECT c.number FROM choices c WHERE c.tenant = m.tenant"
             " AND c.process = m.process ORDER BY c.id DESC LIMIT 1), 0) AS chosen FROM models m"
             " WHERE tenant = %s AND (%s = '' OR process = %s) ORDER BY process, number DESC LIMIT 1000",
@@ -114,7 +79,7 @@ class Learned:
 
     async def in_use(self, tenant: str, process: str, number: int | None = None) -> Row | None:
         """The chosen one, or the newest. `number`: that one."""
-        found = await self._rows(
+        found = await self.rows(
             "SELECT process, number, made_us, made_by, ended, card, drift, looked_us FROM models m WHERE tenant = %s AND process = %s AND (%s::int IS NULL OR"
             " number = %s) ORDER BY number = coalesce((SELECT c.number FROM choices c WHERE c.tenant = m.tenant AND c.process = m.process"
             " ORDER BY c.id DESC LIMIT 1), 0) DESC, number DESC LIMIT 1",
@@ -124,23 +89,23 @@ class Learned:
 
     async def model(self, tenant: str, process: str, number: int) -> Row | None:
         """What was learned itself."""
-        found = await self._rows("SELECT model FROM models WHERE tenant = %s AND process = %s AND number = %s", tenant, process, number)
+        found = await self.rows("SELECT model FROM models WHERE tenant = %s AND process = %s AND number = %s", tenant, process, number)
         return found[0]["model"] if found else None
 
     async def note(self, tenant: str, process: str, number: int, drift: Row) -> None:
         """How it does on what came since."""
-        await self._rows(
+        await self.rows(
             "UPDATE models SET drift = %s, looked_us = %s WHERE tenant = %s AND process = %s AND number = %s RETURNING number",
             Jsonb(drift), self.now_us(), tenant, process, number,
         )  # fmt: skip
 
     async def choose(self, tenant: str, process: str, number: int, actor: str, reason: str) -> bool:
         """0: the newest, whichever it is. False: there is no such model."""
-        if number and not await self._rows(
+        if number and not await self.rows(
             "SELECT 1 FROM models WHERE tenant = %s AND process = %s AND number = %s", tenant, process, number
         ):
             return False
-        await self._rows(
+        await self.rows(
             "INSERT INTO choices (tenant, process, number, at_us, actor, reason) VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
             tenant, process, number, self.now_us(), actor, reason,
         )  # fmt: skip
@@ -148,7 +113,7 @@ class Learned:
 
     async def choices(self, tenant: str, process: str) -> list[Row]:
         """The newest first."""
-        return await self._rows(
+        return await self.rows(
             "SELECT number, at_us, actor, reason FROM choices WHERE tenant = %s AND process = %s ORDER BY id DESC LIMIT %s",
             tenant, process, CHOICES_MAX,
         )  # fmt: skip

@@ -22,7 +22,8 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.infra.accounts import secrets
 from flowledger.infra.accounts.secrets import PASSWORD_MAX, PASSWORD_MIN, Busy, Passwords
-from flowledger.infra.accounts.store import AWAY, Change, Key, Session, User
+from flowledger.infra.accounts.store import Change, Key, Session, User
+from flowledger.infra.own_tables import AWAY
 from flowledger.infra.settings import Settings
 from flowledger.logs import log
 from flowledger.processors.client import Caller, Client

@@ -17,11 +17,12 @@ from flowledger.api.access.rights import ROLES
 from flowledger.api.access.tokens import Tokens
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import secrets
-from flowledger.infra.accounts.store import AWAY, Guest
+from flowledger.infra.accounts.store import Guest
 from flowledger.infra.oidc.code import Asked, Busy, Codes
 from flowledger.infra.oidc.config import Unfit
 from flowledger.infra.oidc.keys import Away, Keys
 from flowledger.infra.oidc.tokens import KeyUnknown, Refused
+from flowledger.infra.own_tables import AWAY
 from flowledger.logs import log
 
 log_ = log("access")

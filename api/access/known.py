@@ -18,7 +18,8 @@ from weakref import WeakSet
 from flowledger.api.access.rights import rights_of
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import secrets
-from flowledger.infra.accounts.store import AWAY, Guest, Key, Session, Store, User
+from flowledger.infra.accounts.store import Guest, Key, Session, Store, User
+from flowledger.infra.own_tables import AWAY
 from flowledger.infra.settings import Settings
 from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN
 from flowledger.logs import log
@@ -108,16 +109,12 @@ class Known:
         self._used: dict[str, int] = {}
         self._seen: dict[bytes, int] = {}
         self._version, self._checked = 0, -math.inf
-        self._prepared = False
 
     # --- what is known -------------------------------------------------------------------------------------------------------
 
     async def refresh(self) -> None:
-        """Read again what has changed. Raises: one of `store.AWAY`."""
+        """Read again what has changed. Raises: one of `own_tables.AWAY`."""
         begun = time.monotonic()
-        if not self._prepared:
-            await self.store.prepare()
-            self._prepared = True
         if await self.store.version() != self._version:
             version, users, keys = await self.store.load()
             self.users, self.keys = {u.name: u for u in users}, {k.id: k for k in keys}

@@ -21,7 +21,8 @@ from flowledger.api.services import Services
 from flowledger.api.together import flat
 from flowledger.api.together.merging import document, seeded, values
 from flowledger.events.base import RejectionCode
-from flowledger.infra.drafts import Drafts, Row
+from flowledger.infra.drafts import Drafts
+from flowledger.infra.own_tables import Row
 from flowledger.kernel.limits import MODEL_BYTES_MAX
 from flowledger.kernel.model.xml import BadXml
 

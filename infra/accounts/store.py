@@ -12,15 +12,10 @@ from typing import Any, LiteralString
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-#: how long is waited for a connection (seconds)
-CONNECTION_S = 4.0
-#: what is raised when the database is away
-AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+from flowledger.infra.own_tables import OwnTables
+
 _TABLES = (
-    "CREATE SCHEMA IF NOT EXISTS flowledger_accounts",
     "CREATE TABLE IF NOT EXISTS state (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint NOT NULL)",
     "INSERT INTO state VALUES (true, 1) ON CONFLICT DO NOTHING",
     "CREATE TABLE IF NOT EXISTS users ("
@@ -108,36 +103,9 @@ class Change:
         return await found.fetchall() if found.description else []
 
 
-class Store:
-    """Raises in all: one of `AWAY`."""
-
+class Store(OwnTables):
     def __init__(self, dsn: str) -> None:
-        self._pool = AsyncConnectionPool(
-            dsn, min_size=1, max_size=4, open=False, timeout=CONNECTION_S, kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=self._configure,
-        )  # fmt: skip
-
-    @staticmethod
-    async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
-        await conn.execute("SET search_path = flowledger_accounts")
-
-    async def open(self) -> None:
-        await self._pool.open()
-
-    async def close(self) -> None:
-        await self._pool.close()
-
-    async def prepare(self) -> None:
-        """The tables, when they aren't there."""
-        async with self._pool.connection() as conn, conn.transaction():
-            await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_accounts'))")  # several nodes may start at once
-            for statement in _TABLES:
-                await conn.execute(statement)
-
-    async def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
-        async with self._pool.connection() as conn:
-            found = await conn.execute(query, values)
-            return await found.fetchall() if found.description else []
+        super().__init__(dsn, "flowledger_accounts", _TABLES, 4, least=1)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:

@@ -50,7 +50,8 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     from flowledger.api.access.changes import Accounts
     from flowledger.api.access.door import Door
     from flowledger.api.access.known import Known
-    from flowledger.infra.accounts.store import AWAY, Store
+    from flowledger.infra.accounts.store import Store
+    from flowledger.infra.own_tables import AWAY
 
     store = Store(dsn)
     await store.open()

@@ -69,7 +69,7 @@ async def drafts(database: str) -> AsyncIterator[Drafts]:
     now = iter(range(1_800_000_000_000_000, 1_900_000_000_000_000, 1_000_000))
     found = Drafts(database, lambda: next(now))
     await found.open()
-    await found._rows("DELETE FROM drafts RETURNING id")
+    await found.rows("DELETE FROM drafts RETURNING id")
     yield found
     await found.close()
 

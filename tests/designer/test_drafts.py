@@ -95,7 +95,7 @@ async def test_deleted_with_its_versions_and_comments(desk, drafts):
         assert (await desk.request(method, where)).status_code == 404
     assert (await desk.put(path, json={"content": "x"})).status_code == 404
     assert (await desk.post(f"{path}/comments", json={"text": "x"})).status_code == 404
-    assert await drafts._rows("SELECT draft FROM versions UNION ALL SELECT draft FROM comments") == []
+    assert await drafts.rows("SELECT draft FROM versions UNION ALL SELECT draft FROM comments") == []
 
 
 async def test_comments_are_of_the_draft_or_of_an_element(desk):

@@ -57,8 +57,8 @@ async def store(dsn):
     at = iter(range(1, 10_000))
     made = Learned(dsn, lambda: next(at))
     await made.open()
-    await made._rows("DELETE FROM models WHERE tenant LIKE 'test-%%' OR tenant IN ('', 'acme') RETURNING number")
-    await made._rows("DELETE FROM choices WHERE tenant LIKE 'test-%%' OR tenant IN ('', 'acme') RETURNING number")
+    await made.rows("DELETE FROM models WHERE tenant LIKE 'test-%%' OR tenant IN ('', 'acme') RETURNING number")
+    await made.rows("DELETE FROM choices WHERE tenant LIKE 'test-%%' OR tenant IN ('', 'acme') RETURNING number")
     yield made
     await made.close()
 

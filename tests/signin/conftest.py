@@ -130,7 +130,7 @@ def database(empty_database: Callable[..., Any]) -> Iterator[str]:
 async def world(database: str) -> AsyncIterator[World]:
     store, clock, settings = Store(database), Clock(), Settings(auth="local", subscription_s_max=0.1, wait_ms_max=200)
     await store.open()
-    await store.prepare()
+    await store.prepared()
     await store.rows("TRUNCATE users, api_keys, sessions")
     known, ledger, reads = Known(store, settings, clock), Ledger(), RowsInMemory()
     await known.refresh()
