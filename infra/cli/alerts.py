@@ -8,11 +8,9 @@ from urllib.parse import quote
 
 import typer
 
-from flowledger.infra.cli.alert_files import show as say
-from flowledger.infra.cli.alert_files import store
-from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.lists import deleted, listed
 from flowledger.infra.cli.output import NO, as_json, console, facts, fail, table
-from flowledger.infra.cli.record_files import read
+from flowledger.infra.cli.record_files import ALERTS, read
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Alerts: put, list, show, try on the past, silence, delete; when they fired.", no_args_is_help=True)
@@ -23,20 +21,7 @@ def _path(name: str) -> str:
     return f"/v1/alerts/{quote(name, safe='')}"
 
 
-@app.command()
-def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.alert.yaml or .json: `name` and the rule")],
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Make alerts, or change them; `deploy` takes the same files."""
-    from flowledger.infra.cli.server import Server
-
-    found = store(Server(server), files)
-    if json:
-        as_json(found)
-    else:
-        say(found)
+ALERTS.put(app, "rule", "Make alerts, or change them; `deploy` takes the same files.")
 
 
 @app.command("list")
@@ -132,10 +117,4 @@ def unsilence(name: Name, reason: Reason = "", server: ServerUrl = "", json: Jso
 @app.command()
 def delete(name: Name, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
     """Delete an alert; what fires for it is over."""
-    from flowledger.infra.cli.server import Server
-
-    answer = Server(server).call("DELETE", _path(name), query={"reason": reason})
-    if json:
-        as_json(answer)
-    else:
-        console().print(f"[green]✓[/] alert {name} is deleted")
+    deleted(server, _path(name), json, f"alert {name} is deleted", reason=reason)

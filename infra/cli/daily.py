@@ -40,12 +40,11 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
-    from flowledger.infra.cli import alert_files, kpi_files
-    from flowledger.infra.cli.profile_files import ENDS, store
+    from flowledger.infra.cli.record_files import ALERTS, KINDS, KPIS, PROFILES
 
-    apis, rules = [f for f in files if f.name.endswith(ENDS)], [f for f in files if f.name.endswith(alert_files.ENDS)]
-    measured = [f for f in files if f.name.endswith(kpi_files.ENDS)]
-    files = [f for f in files if f not in apis and f not in rules and f not in measured]
+    records = {kind: kind.of(files) for kind in KINDS}
+    others = [file for those in records.values() for file in those]
+    files = [f for f in files if f not in others]
     resources = []
     for file in files:
         content = file_text(file)
@@ -54,20 +53,14 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         resources.append({"name": file.name, "content": content})
     s = Server(server)
     # profiles first: models that name them are not warned of
-    stored = store(s, apis)
+    stored = {PROFILES: PROFILES.store(s, records[PROFILES])}
     answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
-        if files or not (apis or rules or measured):
+        if files or not others:
             answer = s.post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
     # KPIs before anything is started of the models, alerts behind both
-    kpis = kpi_files.store(s, measured)
-    alerts = alert_files.store(s, rules)
-    if apis:
-        answer["profiles"] = stored
-    if alerts:
-        answer["alerts"] = alerts
-    if kpis:
-        answer["kpis"] = kpis
+    stored |= {kind: kind.store(s, records[kind]) for kind in (KPIS, ALERTS)}
+    answer |= {f"{kind.word}s": found for kind, found in stored.items() if found}
     if json:
         as_json(answer)
         return
@@ -75,12 +68,10 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         from flowledger.infra.cli.models import show_findings
 
         show_findings(answer["findings"])
-    for each in stored:
-        console().print(f"[green]✓[/] API profile {each['name']} version {each['version']}")
-    alert_files.show(alerts)
-    kpi_files.show(kpis)
+    for kind, found in stored.items():
+        kind.show(found)
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
-    if not files and (apis or rules or measured):
+    if not files and others:
         return
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 

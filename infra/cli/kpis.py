@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from flowledger.infra.cli.insight import Csv, Process, Since, Until, Version, _ask, _seconds, _show
-from flowledger.infra.cli.kpi_files import show as say
-from flowledger.infra.cli.kpi_files import store
-from flowledger.infra.cli.lists import listed
-from flowledger.infra.cli.output import as_json, console, facts
+from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.output import as_json, facts
+from flowledger.infra.cli.record_files import KPIS
 from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="KPIs: put, list, show, delete; their figures, and how promises are kept.", no_args_is_help=True)
@@ -23,20 +21,7 @@ def _path(name: str) -> str:
     return f"/v1/kpis/{quote(name, safe='')}"
 
 
-@app.command()
-def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.kpi.yaml or .json: `name` and the record")],
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Make KPIs, or change them; they count from now on. `deploy` takes the same files."""
-    from flowledger.infra.cli.server import Server
-
-    found = store(Server(server), files)
-    if json:
-        as_json(found)
-    else:
-        say(found)
+KPIS.put(app, "record", "Make KPIs, or change them; they count from now on. `deploy` takes the same files.")
 
 
 @app.command("list")
@@ -60,13 +45,7 @@ def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
 @app.command()
 def delete(name: Name, server: ServerUrl = "", json: Json = False) -> None:
     """Delete a KPI; what it has counted stays."""
-    from flowledger.infra.cli.server import Server
-
-    answer = Server(server).call("DELETE", _path(name))
-    if json:
-        as_json(answer)
-    else:
-        console().print(f"[green]✓[/] KPI {name} is deleted")
+    deleted(server, _path(name), json, f"KPI {name} is deleted")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from flowledger.infra.cli.output import as_json, table
+from flowledger.infra.cli.output import as_json, console, table
 from flowledger.infra.cli.verbs import Json, Reason, ServerUrl
 
 Columns = Sequence[str | tuple[str, str]]
@@ -22,6 +22,17 @@ def listed(server: str, path: str, limit: int, json: bool, columns: Columns, emp
         as_json(rows)
     else:
         table(rows, list(columns), empty=empty)
+
+
+def deleted(server: str, path: str, json: bool, said: str, **query: Any) -> None:
+    """DELETE it and say so."""
+    from flowledger.infra.cli.server import Server
+
+    answer = Server(server).call("DELETE", path, query=query)
+    if json:
+        as_json(answer)
+    else:
+        console().print(f"[green]✓[/] {said}")
 
 
 def move(app: typer.Typer, path: str, argument: Any, word: str, done: str, help: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from flowledger.infra.cli.lists import listed
 from flowledger.infra.cli.output import as_json, console, table
-from flowledger.infra.cli.profile_files import store
+from flowledger.infra.cli.record_files import PROFILES
 from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="API profiles: list, show, put, rm.", no_args_is_help=True)
@@ -39,21 +38,7 @@ def _shown(value: Any) -> str:
     return ", ".join(f"{k} {_shown(v)}" for k, v in value.items()) if isinstance(value, dict) else str(value)
 
 
-@app.command()
-def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.profile.yaml or .json: `name` and the record")],
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Store profiles; `deploy` takes the same files. What changes makes a new version."""
-    from flowledger.infra.cli.server import Server
-
-    found = store(Server(server), files)
-    if json:
-        as_json(found)
-        return
-    for each in found:
-        console().print(f"[green]✓[/] {each['name']} version {each['version']}")
+PROFILES.put(app, "record", "Store profiles; `deploy` takes the same files. What changes makes a new version.")
 
 
 @app.command()

@@ -11,11 +11,12 @@ import msgspec
 
 from flowledger.infra.cli.models import finding_view, show_findings
 from flowledger.infra.cli.output import console, say
+from flowledger.infra.cli.record_files import KINDS
 from flowledger.infra.cli.server import Server
 
 SUFFIXES = frozenset({".bpmn", ".dmn", ".bpml", ".form", ".xml", ".json", ".yaml", ".yml"})
 #: tests and settings that lie beside models
-OTHERS = (".flowtest.", ".trigger.", ".connector.", ".profile.")
+OTHERS = (".flowtest.", ".trigger.", ".connector.", ".capability.", *(f".{kind.word}." for kind in KINDS))
 #: a file that was written within this time may still be written to (milliseconds)
 QUIET_MS = 250
 

@@ -13,9 +13,12 @@ import pytest
 
 from flowledger.infra.cli import output
 from flowledger.infra.cli.watch import Deployer, is_model, models_in
+from flowledger.kernel.model import read
 from flowledger.sdk import Flow
 
 pytestmark = pytest.mark.req("D-API-004", "D-API-013", "D-API-021", "WOS-API-001")
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -319,6 +322,13 @@ def test_what_is_a_model_in_a_watched_folder(tmp_path):
         path.write_text("x")
     assert [p.name for p in models_in(tmp_path)] == ["a.bpmn", "b.dmn"]
     assert not is_model(Path("a.bpmn~"))
+
+
+def test_in_the_examples_all_that_is_taken_for_a_model_is_one():
+    """`flowledger dev --watch examples` is the first thing that people do."""
+    taken = models_in(EXAMPLES)
+    wrong = {f"{p.name}: {f.code}" for p in taken for f in read(p.read_bytes(), p.name)[1] if f.severity == "error"}
+    assert len(taken) > 10 and not wrong
 
 
 def test_models_are_deployed_as_they_are_saved(cli, server, tmp_path, capsys):
