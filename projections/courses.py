@@ -40,19 +40,20 @@ async def ended(r: Reader, tenant: str | None, process: str) -> list[Row]:
 
 async def courses(r: Reader, tenant: str, process: str, after: datetime | None = None, most: int = CASES_MAX) -> list[Course]:
     """Of the last that ended; `after`: of those that began later than that."""
+    out = list[Course]()
+    async for events in _last(r, tenant, process, after, most):
+        out += await asyncio.to_thread(_courses, events)
+    return out
+
+
+async def _last(r: Reader, tenant: str, process: str, after: datetime | None = None, most: int = CASES_MAX) -> AsyncIterator[list[Row]]:
+    """What is measured of the last that ended, in order, some instances at a time."""
     rows = await r.rows(
         "SELECT id FROM traces WHERE tenant_id = %s AND process_id = %s AND ended_at IS NOT NULL AND (%s::timestamptz IS NULL OR started_at > %s)"
         " ORDER BY ended_at DESC, id DESC LIMIT %s",
         (tenant, process, after, after, most),
     )
-    out = list[Course]()
-    async for events in _events(r, tenant, [row["id"] for row in rows]):
-        out += await asyncio.to_thread(_courses, events)
-    return out
-
-
-async def _events(r: Reader, tenant: str, keys: list[int]) -> AsyncIterator[list[Row]]:
-    """What is measured of these instances, in order, some instances at a time."""
+    keys = [row["id"] for row in rows]
     for n in range(0, len(keys), AT_ONCE):
         yield await r.rows(
             "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - 'variables' - 'output' AS data FROM workflow_events"
@@ -63,12 +64,8 @@ async def _events(r: Reader, tenant: str, keys: list[int]) -> AsyncIterator[list
 
 async def past(r: Reader, tenant: str, process: str) -> History:
     """What simulations are made from: the last instances that ended."""
-    rows = await r.rows(
-        "SELECT id FROM traces WHERE tenant_id = %s AND process_id = %s AND ended_at IS NOT NULL ORDER BY ended_at DESC, id DESC LIMIT %s",
-        (tenant, process, CASES_MAX),
-    )
     history = History()
-    async for events in _events(r, tenant, [row["id"] for row in rows]):
+    async for events in _last(r, tenant, process):
         await asyncio.to_thread(_remembered, history, events)
     return history
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flowledger.projections.reader import Reader, Row
+from flowledger.projections.subjects import KEY, SEALED, sealed_like
 
 _ENDED = "status IN ('completed', 'failed', 'cancelled', 'terminated')"
 _AT = "coalesce(i.completed_at, i.cancelled_at)"
@@ -16,9 +17,6 @@ _DUE = (
     "AND NOT EXISTS (SELECT 1 FROM workflow_instances r WHERE r.tenant_id = i.tenant_id AND r.id = i.root_id AND r.id <> i.id "
     f"AND NOT r.{_ENDED})"
 )
-#: of a sealed text the key is the third part
-_KEY = "split_part(value #>> '{}', '.', 3)"
-_SEALED = "search LIKE 'flk1.%%'"
 
 
 class Term(NamedTuple):
@@ -51,7 +49,7 @@ async def count(r: Reader, tenant: str, term: Term, most: int) -> int:
 async def keys_in(r: Reader, tenant: str, instances: Sequence[int]) -> dict[int, Sequence[str]]:
     """Instance -> the keys under which something of it is sealed."""
     found = await r.rows(
-        f"SELECT DISTINCT workflow_instance_id AS i, {_KEY} AS key FROM variables WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND {_SEALED}",  # noqa: S608
+        f"SELECT DISTINCT workflow_instance_id AS i, {KEY} AS key FROM variables WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND {SEALED}",  # noqa: S608
         (tenant, list(instances)),
     )
     out: dict[int, list[str]] = {}
@@ -64,20 +62,16 @@ async def needed(r: Reader, tenant: str, key: str, terms: Sequence[Term]) -> boo
     """Whether a key seals anything that is not due: values of an instance that goes on, or has not ended long enough ago; a message or a task of no instance that
     waits. What is in no row any more needs none."""
     common = next((t.before for t in terms if not t.process), None)
-    own = [t for t in terms if t.process]
+    own, inside = [t for t in terms if t.process], f"%{sealed_like(key)}"
     found = await r.rows(
         "SELECT EXISTS (SELECT 1 FROM variables v JOIN workflow_instances i ON i.tenant_id = v.tenant_id AND i.id = v.workflow_instance_id "  # noqa: S608
-        f"WHERE v.tenant_id = %s AND v.{_SEALED} AND {_KEY.replace('value', 'v.value')} = %s AND NOT coalesce(i.{_ENDED} AND {_AT} < coalesce("
+        f"WHERE v.tenant_id = %s AND v.{SEALED} AND {KEY.replace('value', 'v.value')} = %s AND NOT coalesce(i.{_ENDED} AND {_AT} < coalesce("
         "(SELECT u.before FROM unnest(%s::text[], %s::timestamptz[]) AS u(process, before) WHERE u.process = i.process_id), %s::timestamptz), false)) "
         "OR EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = %s AND m.status = 'received' AND m.variables::text LIKE %s) "
         "OR EXISTS (SELECT 1 FROM tasks t WHERE t.tenant_id = %s AND t.workflow_instance_id IS NULL AND t.completed_at IS NULL AND t.cancelled_at IS NULL "
         "AND t.input::text LIKE %s) AS needed",
         (
-            tenant, key, [t.process for t in own], [t.before for t in own], common, tenant, f"%flk1.%.{_like(key)}.%", tenant, f"%flk1.%.{_like(key)}.%",
+            tenant, key, [t.process for t in own], [t.before for t in own], common, tenant, inside, tenant, inside,
         ),
     )  # fmt: skip
     return bool(found[0]["needed"])
-
-
-def _like(key: str) -> str:
-    return key.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
