@@ -22,7 +22,7 @@ _THEN = {"": (WAITING,), WAITING: (APPROVED, REFUSED), APPROVED: (USED,), REFUSE
 
 def problems(name: str, value: dict[str, Any]) -> list[str]:
     out = unknown(value, (*_ASKED, *_DECIDED, "status"), "approval")
-    for field in ("operation", "method", "digest", "status"):
+    for field in ("operation", "method", "digest", "status", "by"):
         if not is_text(value.get(field), 255, 1):
             out.append(f"{field}: expected a text")
     for field in ("at_us", "until_us"):

@@ -84,7 +84,8 @@ async def test_two_people_do_it(place, database, tmp_path):
 
         async def written() -> Any:
             rows = (await x.ok("GET", "operations", operation="store_approval", subject=id))["items"]
-            return [(r["actor"], r["outcome"]) for r in rows if r["outcome"] == "granted"]
+            found = [(r["actor"], r["outcome"]) for r in rows if r["outcome"] == "granted"]
+            return found if len(found) >= 3 else None  # rows come one after the other
 
         assert await place.until(written, 60) == [("ann", "granted"), ("bob", "granted"), ("ann", "granted")]
 
@@ -170,3 +171,9 @@ def test_there_is_a_limit_of_those_that_are_open():
     assert "aren't allowed" in approvals.refused(State(**many), approvals.REGISTRY, "id", ASKED, "ann", 1)  # type: ignore[arg-type]
     del many["i0"]
     assert approvals.refused(State(**many), approvals.REGISTRY, "id", ASKED, "ann", 1) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("by", [None, "", 7], ids=["missing", "empty", "no text"])
+def test_a_record_that_does_not_say_who_asked_is_refused_and_breaks_nothing(by):
+    value = {k: v for k, v in ASKED.items() if k != "by"} | ({} if by is None else {"by": by})
+    assert approvals.problems("id", value) == ["by: expected a text"] and approvals.problems("id", ASKED) == []
