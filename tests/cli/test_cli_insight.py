@@ -136,7 +136,6 @@ def test_what_becomes_of_an_instance_is_learned_told_and_taken_back(done, tmp_pa
         assert http.get("/predictions", headers={"X-Tenant": "others"}).json()["items"] == []
 
 
-@pytest.mark.req("D-AI-006")
 def test_what_would_happen_is_simulated_from_the_history_and_by_scenarios(done, tmp_path, server):
     (tmp_path / "s.bpmn").write_bytes(Flow("simulated").start().service("do", job="simulated-job").end().xml())
     done("deploy", tmp_path / "s.bpmn")

@@ -70,7 +70,7 @@ def keys(dsn: str) -> list[tuple[str, str, bool]]:
     return [(str(a), str(b), bool(c)) for a, b, c in found]
 
 
-@pytest.mark.req("D-CMP-006", "WSM-DAT-001", "TES-DAT-007")
+@pytest.mark.req("D-CMP-006", "WSM-DAT-001")
 async def test_what_has_ended_long_enough_ago_goes(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=2, retention_step=2) as (system, http):
         x = Caller(http, place)
@@ -128,7 +128,7 @@ async def gone(x: Caller, ids: list[str]) -> bool:
     return not any([await there(x, id) for id in ids])
 
 
-@pytest.mark.req("D-CMP-006", "D-SEC-007")
+@pytest.mark.req("D-CMP-006")
 async def test_values_of_a_class_go_and_the_rest_stays(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=1) as (system, http):
         x, other = Caller(http, place), Caller(http, place, "acme")

@@ -25,7 +25,6 @@ async def asked(http: Any, actor: str, method: str, path: str, body: Any = None,
     return r.status_code, r.json()
 
 
-@pytest.mark.req("D-SEC-008", "D-CMP-003")
 async def test_two_people_do_it(place, database, tmp_path):
     told: dict[str, Any] = {
         "second_person": ("cancel_instance", "put_retention"),
