@@ -9,7 +9,7 @@ import pytest
 from drawn_courses import courses, planned, stretches
 
 from flowledger.analytics.predict import measured
-from flowledger.analytics.predict.course import without_hands
+from flowledger.analytics.predict.course import Course, without_hands
 from flowledger.analytics.predict.measured import CASES_MIN, asked, drift, learn
 from flowledger.analytics.predict.model import STATES_MAX, STAYS_MAX, STAYS_MIN, Model
 from flowledger.analytics.predict.told import told
@@ -148,10 +148,19 @@ def test_too_few_cases_teach_nothing(drawn):
     assert learn(found[: CASES_MIN * 2]) is not None
 
 
+def slower(c: Course, times: int) -> Course:
+    steps = tuple(s._replace(us=c.started_us + (s.us - c.started_us) * times) for s in c.steps)
+    return c._replace(ended_us=c.started_us + c.lasted_us * times, steps=steps)
+
+
 def test_nothing_that_was_asked_was_learned_from(drawn):
-    """With one seed the newest quarter is made to last ten times as long: what was learned doesn't change."""
+    """The newest quarter is made to last ten times as long: what it is measured by changes, and nothing of that was learned."""
     found = sorted((c for c in drawn[1, True] if c.outcome), key=lambda c: c.started_us)
     model, _, card = learn(found)
     first = found[: card["cases"]["learned"]]
     assert measured.fit(first).stays == model.stays
+    three = len(found) * 3 // 4
+    again, _, worse = learn([*found[:three], *(slower(c, 10) for c in found[three:])])
+    assert worse["remaining"]["error_ms"] > 2 * card["remaining"]["error_ms"]
+    assert measured.fit(found[: worse["cases"]["learned"]]).stays == again.stays
     assert asked(model, first[:1], 1 << 60) == []
