@@ -430,8 +430,14 @@ def simulate(
 def _banded(band: dict[str, Any]) -> str:
     if band["mean"] is None:
         return "none ended"
-    near = "" if band["from"] is None else f" ({band['from'] / 1000:,.0f} to {band['to'] / 1000:,.0f})"
-    return f"{band['mean'] / 1000:,.0f}{near}"
+    near = "" if band["from"] is None else f" ({_few(band['from'])} to {_few(band['to'])})"
+    return f"{_few(band['mean'])}{near}"
+
+
+def _few(ms: float) -> str:
+    """Seconds, with as many digits as tell something."""
+    s = ms / 1000
+    return f"{s:,.0f}" if abs(s) >= 100 else f"{s:.3g}"
 
 
 def _difference(band: dict[str, Any]) -> str:
