@@ -280,8 +280,13 @@ def predict(
     left, ends, late = found["remaining"], found["ends"], found["late"]
     rows = [
         ("stands at", f"{found['state']} since {found['since']}"),
-        ("still takes", f"{_long(left['ms'])}, off by {_long(left['error_ms'])} by the mean"),
-        ("ends", ends["at"] + (f", in {left['says']:.0%} of cases from {ends['from']} to {ends['to']}" if ends["from"] else "")),
+        ("still takes", "not known" if found["why"] == "beyond" else f"{_long(left['ms'])}, off by {_long(left['error_ms'])} by the mean"),
+        (
+            "ends",
+            "not known"
+            if found["why"] == "beyond"
+            else ends["at"] + (f", in {left['says']:.0%} of cases from {ends['from']} to {ends['to']}" if ends["from"] else ""),
+        ),
         ("counting says", f"{_long(left['baseline_ms'])}, off by {_long(left['baseline_error_ms'])}"),
         ("completes", f"{found['success']['share']:.1%} (of all: {found['success']['baseline']:.1%})"),
         (f"later than {late['due']}", "not known better than by counting" if late["share"] is None else f"{late['share']:.1%}"),
