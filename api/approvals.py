@@ -24,7 +24,7 @@ from flowledger.api.access.operations import BY_MOVE, HTTP, needed
 from flowledger.api.edge import ApiRequest, Body, reply, time_text
 from flowledger.api.openapi import operation_id, remembered
 from flowledger.api.problems import Problem, malformed
-from flowledger.api.refusals import named
+from flowledger.api.refusals import about, named
 from flowledger.api.services import Services, services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -169,7 +169,7 @@ async def _wait(s: Services, request: ApiRequest, operation: str, digest: str) -
     right = needed(template, request.path_params) if template in BY_MOVE else HTTP.get(template, "")
     until = now + int(s.settings.second_person_hours * 3_600_000_000)
     value = {
-        "operation": operation, "right": right, "method": request.method, "path": request.scope["path"][:2000], "digest": digest, "by": caller.actor,
+        "operation": operation, "right": right, "method": request.method, "path": about(request.scope, caller.tenant)[1][:2000], "digest": digest, "by": caller.actor,
         "reason": unquote(request.headers.get("x-reason", ""))[:REASON_MAX], "at_us": now, "until_us": until, "status": WAITING,
     }  # fmt: skip
     await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0, keyed=False, beside=id)

@@ -12,6 +12,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from flowledger.api import approvals as approvals_of
 from flowledger.events import control as co
+from flowledger.infra.protection.store import digest_of
 from flowledger.infra.settings import SettingsError
 from flowledger.kernel.batches.actions import ACTIONS
 from flowledger.kernel.operations import name_of
@@ -156,6 +157,27 @@ async def test_what_no_id_remembers_is_done_once_by_one_approval(place, database
         status, problem = await asked(http, *put, X_Approval=id, Idempotency_Key="k")
         assert (status, problem["code"]) == (403, "APPROVAL_NEEDED"), "the same id doesn't make it good for twice"
         assert (await x.ok("GET", "retention"))["items"] == []
+
+
+@pytest.mark.req("D-CMP-003")
+async def test_the_ledger_has_no_reference_of_a_subject_of_what_waits_and_what_is_refused(place, database, tmp_path):
+    async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("erase_subject",)) as (_, http):
+        x = Caller(http, place)
+        status, problem = await asked(http, "ann", "POST", "subjects/C-4711/erase", {"reason": "r"}, X_Tenant="acme")
+        assert (status, problem["code"]) == (403, "APPROVAL_NEEDED")
+        digest = digest_of("acme", "C-4711")
+        assert (await x.ok("GET", f"approvals/{problem['approval']}", tenant="acme"))["path"] == f"/v1/subjects/{digest}/erase"
+        status, none = await asked(http, "ann", "POST", "subjects/C-4711/export", {"reason": "r"}, X_Tenant="acme")
+        assert status == 404, none  # the door says so, and has it told
+
+        async def told() -> Any:
+            rows = (await x.ok("GET", "operations", tenant="acme"))["items"]
+            return rows if any(r["operation"] == "export_subject" for r in rows) else None
+
+        rows = await place.until(told, 60)
+        assert "C-4711" not in str(rows) and {r["subject"] for r in rows if r["operation"] == "export_subject"} == {digest}
+    written = b"".join(f.read_bytes() for f in tmp_path.rglob("*") if f.is_file() and "postgres" not in f.parts and f.suffix != ".log")
+    assert problem["approval"].encode() in written and b"C-4711" not in written
 
 
 @pytest.mark.parametrize("name", ["attach_task", "change_files"])
