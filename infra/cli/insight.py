@@ -254,15 +254,12 @@ def as_csv(rows: list[dict[str, Any]]) -> None:
     import csv
     import sys
 
+    from flowledger.analytics.sheets import cell
+
     if rows:
         out = csv.DictWriter(sys.stdout, list(rows[0]))
         out.writeheader()
-        out.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is told as a text: ids of elements are whatever their authors wrote."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        out.writerows({k: cell(v) for k, v in row.items()} for row in rows)
 
 
 @app.command()
