@@ -186,6 +186,13 @@ async def test_who_we_are_is_not_told_to_a_server_that_a_fetched_document_names(
         await bench("openapi")({"authentication": auth, "url": elsewhere.url}, headers)  # and where the model itself says so
         assert [r.headers.get("authorization") for r in elsewhere.seen] == [None, "Bearer mine"]
         assert all("authorization" not in r.headers for r in target.seen)
+        # nor by a path that makes another address of the one that the model names
+        port = elsewhere.url.rpartition(":")[2]
+        for path in (f"@127.0.0.1:{port}/a", "1/a", "x-own"):
+            target.routes["/doc"] = (200, {}, json.loads(doc({"get": {"operationId": "a"}}, path)))
+            found = await failure(bench("openapi")({"authentication": auth, "url": target.url}, headers))
+            assert found.code == ("OPERATION_UNKNOWN" if path == "x-own" else "DOCUMENT"), found.message
+        assert len(elsewhere.seen) == 2
     finally:
         await elsewhere.close()
 
@@ -315,6 +322,9 @@ def test_yaml_and_what_may_be_null_in_3_0():
         (doc({"get": {"operationId": "a"}, "post": {"operationId": "a"}}), "stands there twice"),
         (doc({"$ref": "https://elsewhere.example/a.json"}), "leaves the document"),
         (doc({"$ref": "#/components/x"}), "leads nowhere"),
+        (doc({"get": {"operationId": "a"}}, "@elsewhere.example/a"), "begins with /"),
+        (doc({"get": {"operationId": "a"}}, ".elsewhere.example/a"), "begins with /"),
+        (doc({"get": {"operationId": "a"}}, ""), "begins with /"),
         (doc({"$ref": "#/paths/~1things~1%7Bid%7D"}), "references in a row"),
         (
             "a: &a [x, x, x, x, x, x, x, x, x]\n"
