@@ -86,7 +86,8 @@ class Next(msgspec.Struct, kw_only=True):
 
 
 class Prediction(msgspec.Struct, kw_only=True):
-    """`by`: model, or baseline, where the model isn't shown to be better (`why`: no_better, not_sure, drifted). `alike`: how many cases it is read from."""
+    """`by`: model, or baseline, where the model isn't shown to be better (`why`: no_better, not_sure, drifted), or none can
+    know (beyond: it has stood there longer than all before). `alike`: how many cases it is read from."""
 
     instance: a.Key
     process: str

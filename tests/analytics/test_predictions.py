@@ -127,9 +127,22 @@ def test_time_that_has_passed_is_not_hoped_for_again(drawn):
     assert early.later_than(90 * 60_000) > 0.8
     assert late.later_than(90 * 60_000) < 0.2
     beyond = model.look(2, "approve", 500 * HOUR // 1000, 500 * HOUR // 1000)
-    assert beyond.n == STAYS_MIN  # older than any: as the oldest
+    assert beyond.n == STAYS_MIN and beyond.beyond and not late.beyond
     unknown = model.look(7, "nowhere", 0, 0)
     assert unknown.key == "" and unknown.n >= STAYS_MIN
+
+
+@pytest.mark.req("D-AI-004")
+def test_of_what_stands_longer_than_all_before_nothing_is_guessed(drawn):
+    """None of those that were learned from tells what becomes of it: it may be stuck."""
+    model, before, card = learn(drawn[1, True])
+    standing = {"version": 2, "state": "approve", "since_us": 0, "started_us": 0}
+    longest_us = max(s.dwell for s in model.stays["2|approve"]) * 1000
+    there, past = (told(model, before, card, False, standing, us) for us in (longest_us, longest_us + 1000))
+    assert (there["by"], there["why"]) == ("model", "") and there["next"]
+    assert (past["by"], past["why"], past["next"]) == ("baseline", "beyond", [])
+    assert past["remaining"]["low_ms"] is None and past["remaining"]["says"] is None
+    assert past["success"]["by"] == past["late"]["by"] == "baseline"
 
 
 def test_a_model_that_was_put_away_says_the_same(drawn):
