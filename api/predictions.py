@@ -239,7 +239,8 @@ async def learn_predictions(request: ApiRequest, data: LearnBody) -> Response[Le
         ended = sum(row["ended"] for row in await s.reads.ended(caller.tenant, data.process))
         if not ended:
             raise Problem(RejectionCode.NOT_FOUND, f"no instance of {data.process} has ended")
-        found = await school.learn(caller.tenant, data.process, caller.actor, ended)
+        async with s.lessons.place((caller.tenant, caller.actor)):
+            found = await school.learn(caller.tenant, data.process, caller.actor, ended)
     if found is None:
         raise Problem(
             RejectionCode.INVALID_STATE,
