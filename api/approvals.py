@@ -7,9 +7,9 @@ held by the ledger (`kernel/tasks/approvals.py`).
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import time
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -22,9 +22,9 @@ from flowledger.api import answers
 from flowledger.api.access.door import IDENTITY, SAFE, forbidden
 from flowledger.api.access.operations import BY_MOVE, HTTP, needed
 from flowledger.api.edge import ApiRequest, Body, reply, time_text
-from flowledger.api.openapi import operation_id
+from flowledger.api.openapi import operation_id, remembered
 from flowledger.api.problems import Problem, malformed
-from flowledger.api.refusals import named
+from flowledger.api.refusals import about, named
 from flowledger.api.services import Services, services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -37,6 +37,13 @@ After = Annotated[str, Parameter(max_length=100, description="`cursor` of the pa
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 #: of those that are over some are forgotten when a further one is asked for
 FORGET_MAX = 20
+#: uploads go by here unread
+UPLOADS = frozenset(("attach_task", "change_files"))
+#: action of a batch -> operations that it does beside `ACTION_KIND`, as the log of operations names them (`kernel/batches/actions.py`)
+ALSO: dict[str, tuple[str, ...]] = {
+    "terminate": ("cancel_instance",), "delete": ("remove_from_views",), "set_variables": ("set_variables",), "redeliver": ("replay_dead_letter",),
+    "resolve": ("set_variables", "update_retries"), "retry": ("resolve_incident", "update_retries", "release_instance"),
+}  # fmt: skip
 
 
 class DecideBody(Body):
@@ -62,6 +69,13 @@ class Approval(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class _Batch(msgspec.Struct):
+    """What is looked at of its body."""
+
+    action: str = ""
+    dry_run: bool = False
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 
@@ -77,7 +91,7 @@ def _shown(id: str, v: dict[str, Any], position: str | None = None) -> Approval:
 
 def check(known: set[str], asked: tuple[str, ...]) -> None:
     """Raises: SettingsError: no operation has that name."""
-    if wrong := sorted(name for name in asked if name not in known and f"*_{name.partition('_')[2]}" not in known):
+    if wrong := sorted(n for n in asked if n in UPLOADS or (n not in known and f"*_{n.partition('_')[2]}" not in known)):
         raise SettingsError(
             f"setting second_person: expected operations that change something, as the log of operations names them, found {', '.join(wrong)}"
         )
@@ -91,7 +105,7 @@ def names_of(routes: Any) -> set[str]:
             for method in set(handler.http_methods) - SAFE - {"OPTIONS"}:
                 operation, kind = named(operation_id(handler, method, []))
                 found.add(f"*_{kind}" if "{move" in route.path_format else operation)
-    return {name for name in found if "file" not in name}
+    return found - UPLOADS
 
 
 async def second(request: ApiRequest) -> None:
@@ -100,12 +114,13 @@ async def second(request: ApiRequest) -> None:
         return
     s = services_of(request)
     handler = request.scope["route_handler"]
-    operation, kind = named(operation_id(handler, request.method, []))
+    id = operation_id(handler, request.method, [])
+    operation, kind = named(id)
     if move := request.path_params.get("move"):
         operation = f"{move}_{kind}"
     wanted = s.settings.second_person
     if operation == "create_batch" and operation not in wanted:
-        if not (operation := await _of_batch(request, wanted)):
+        if not (operation := await _of_batch(request, wanted, "resolve" if id == "resolve_group_incident" else "")):
             return
     elif operation not in wanted:
         return
@@ -120,13 +135,18 @@ async def second(request: ApiRequest) -> None:
         await _wait(s, request, operation, digest)
 
 
-async def _of_batch(request: ApiRequest, wanted: tuple[str, ...]) -> str:
-    """A batch of what needs a second person needs one, too."""
+async def _of_batch(request: ApiRequest, wanted: tuple[str, ...], action: str) -> str:
+    """A batch of what needs a second person needs one, too. `action`: where the body has none."""
     try:
-        action = json.loads(await request.body() or b"{}").get("action")
-    except (ValueError, AttributeError):
-        return ""  # the route says what is wrong with it
-    return next((name for name in wanted if isinstance(action, str) and name.startswith(f"{action}_")), "")
+        body = msgspec.json.decode(await request.body() or b"{}", type=_Batch)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""  # the route reads it in the same way, and says what is wrong with it
+    return "" if body.dry_run else of_action(action or body.action, wanted)
+
+
+def of_action(action: str, wanted: Iterable[str]) -> str:
+    """Which of these operations a batch of that action does; empty: none."""
+    return next((name for name in wanted if name in ALSO.get(action, ()) or name.startswith(f"{action}_")), "")
 
 
 def _kept(tenant: str, id: str) -> str:
@@ -141,15 +161,15 @@ async def _wait(s: Services, request: ApiRequest, operation: str, digest: str) -
         id = hashlib.sha256(f"{caller.tenant}\n{caller.actor}\n{key}\n{digest}".encode()).hexdigest()[:24]
         if (was := await s.record(request, REGISTRY, id)) is not None:
             raise _needed(operation, id, was["until_us"])
-    for row in (await _records(s, request, "", 1000))["records"]:
-        if row["value"]["until_us"] <= now:
-            forget = c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, row["name"]), value=None)
-            await s.client.call(forget, caller, partition=0)
+    over = [row for row in (await _records(s, request, "", 1000))["records"] if row["value"]["until_us"] <= now]
+    for row in over[:FORGET_MAX]:
+        forget = c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, row["name"]), value=None)
+        await s.client.call(forget, caller, partition=0)
     template = f"{request.method} {request.scope['path_template']}"
     right = needed(template, request.path_params) if template in BY_MOVE else HTTP.get(template, "")
     until = now + int(s.settings.second_person_hours * 3_600_000_000)
     value = {
-        "operation": operation, "right": right, "method": request.method, "path": request.scope["path"][:2000], "digest": digest, "by": caller.actor,
+        "operation": operation, "right": right, "method": request.method, "path": about(request.scope, caller.tenant)[1][:2000], "digest": digest, "by": caller.actor,
         "reason": unquote(request.headers.get("x-reason", ""))[:REASON_MAX], "at_us": now, "until_us": until, "status": WAITING,
     }  # fmt: skip
     await s.call(c.StoreRecord(registry=REGISTRY, name=_kept(caller.tenant, id), value=value), request, partition=0, keyed=False, beside=id)
@@ -170,11 +190,14 @@ async def _use(s: Services, request: ApiRequest, id: str, operation: str, digest
         raise malformed(f"the id of an approval was expected, found {id[:40]!r}", "header X-Approval")
     if was["digest"] != digest or was["operation"] != operation:
         raise Problem("APPROVAL_NEEDED", f"approval {id} is of something else: of {was['operation']}, asked with other words", status=403)
+    use = c.StoreRecord(registry=REGISTRY, name=_kept(tenant, id), value={**was, "status": USED})
+    # the same request once more may have the answer that its id stands for; what is remembered by no id would be done twice by one approval
+    keyed = remembered(request.scope["path_template"])
     try:
-        await s.call(
-            c.StoreRecord(registry=REGISTRY, name=_kept(tenant, id), value={**was, "status": USED}), request, partition=0, beside=id
-        )
+        await s.call(use, request, partition=0, keyed=keyed, beside=id)
     except Problem as p:
+        if p.status != 409:
+            raise
         raise Problem("APPROVAL_NEEDED", f"{operation} needs a second person: {p.detail}", status=403) from None
 
 
@@ -191,7 +214,7 @@ async def _found(request: ApiRequest, id: str) -> dict[str, Any]:
 
 @get("/approvals", summary="List what waits for a second person")
 async def list_approvals(request: ApiRequest, cursor: After = "", limit: Limit = 100) -> Response[answers.Page[Approval]]:
-    """And what was decided, until it is forgotten: some days after it is over; the log of operations keeps it."""
+    """And what was decided, until it is forgotten: when it is over and others are asked for; the log of operations keeps it."""
     page = await _records(services_of(request), request, cursor, limit)
     rows = page.get("records") or []
     return reply({"items": [_shown(r["name"], r["value"]) for r in rows], "cursor": rows[-1]["name"] if page.get("more") else None})

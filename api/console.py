@@ -79,7 +79,7 @@ def _ahead(root: Path) -> dict[str, bytes]:
         ".css": '<link rel="preload" as="style" crossorigin href="/console/{}">',
     }
     first = "".join(f'<script type="module" async crossorigin src="/console/{f}"></script>' for f in needed["first"])
-    return {at: (first + "".join(kinds[Path(f).suffix].format(f) for f in needed[name])).encode() for at, name in SHOWS.items()}
+    return {at: (first + "".join(kinds[Path(f).suffix].format(f) for f in needed.get(name, ()))).encode() for at, name in SHOWS.items()}
 
 
 def handlers(embed: Sequence[str] = ()) -> list[Any]:

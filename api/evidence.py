@@ -13,6 +13,7 @@ import msgspec
 from litestar import Response, get
 from litestar.params import Parameter
 
+from flowledger.analytics.sheets import cell
 from flowledger.api.access.rights import RIGHTS, rights_of
 from flowledger.api.edge import TEXT_MAX, ApiRequest, Moment, encode, reply
 from flowledger.api.operations import Since, Until
@@ -123,7 +124,7 @@ class EvidenceDuties(msgspec.Struct, kw_only=True):
 
 
 class EvidenceAccount(msgspec.Struct, kw_only=True):
-    """`kind`: user or key. `remarks`: administrator, suspended, never_used, unused (for 90 days), no_expiry_soon ..., for who reviews."""
+    """`kind`: user or key. `remarks`: administrator, suspended, revoked, expired, never_used, unused (for 90 days), conflicting_rights."""
 
     account: str
     kind: str
@@ -195,7 +196,8 @@ async def get_evidence_duties(
         if not definition or len(two) != 2 or not all(two):
             raise senseless("two elements with a comma between, and a definition, were expected", "query pair")
         pairs.append((definition, two[0], two[1]))
-    did = await s.reads.evidence("both", tenant, since=begin, until=end, pairs=pairs)
+    found = await s.reads.evidence("both", tenant, since=begin, until=end, pairs=pairs)
+    did = found[:10_000]
     rights = [
         {"account": a["account"], "kind": a["kind"], "first": one, "second": other, "why": why}
         for a in await _accounts(s, tenant)
@@ -206,9 +208,9 @@ async def get_evidence_duties(
         "since": begin,
         "until": end,
         "pairs": [list(p) for p in pairs],
-        "did": did[:10_000],
+        "did": did,
         "rights": rights,
-        "cut": len(did) > 10_000,
+        "cut": len(found) > len(did),
     }
     title = f"Conflicts of duties, {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
     looked = [{"definition": p, "element": a, "not_by": b} for p, b, a in pairs]
@@ -226,8 +228,9 @@ async def _pairs(s: Services, tenant: str, definition: str) -> list[tuple[str, s
     """(process, one, other) of what the newest models keep apart."""
     found: dict[tuple[str, str, str], None] = {}
     filters = {"latest": "true", **({"id": definition} if definition else {})}
-    page = await s.reads.list("definitions", filters, 200, "", tenant)
+    cursor = ""
     for _ in range(DEFINITIONS_MAX // 200):
+        page = await s.reads.list("definitions", filters, 200, cursor, tenant)
         for row in page["items"]:
             source = await s.reads.source(str(row["key"]), tenant)
             content: Any = (source or {}).get("content") or b""
@@ -239,9 +242,8 @@ async def _pairs(s: Services, tenant: str, definition: str) -> list[tuple[str, s
                     element = task.getparent().getparent()
                     for name in x.names_in(task.get("notBy", "")):
                         found[str(process.get("id")), name, str(element.get("id"))] = None
-        if not page["cursor"]:
+        if not (cursor := page["cursor"]):
             break
-        page = await s.reads.list("definitions", filters, 200, page["cursor"], tenant)
     return list(found)
 
 
@@ -332,10 +334,7 @@ def _csv(rows: list[Any]) -> bytes:
     writer = csv.writer(out)
     writer.writerow(columns)
     for row in rows:
-        cells = [_text(row.get(name)) for name in columns]
-        writer.writerow(
-            [f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in cells]
-        )  # no formula of a spreadsheet
+        writer.writerow([cell(_text(row.get(name))) for name in columns])
     return out.getvalue().encode()
 
 

@@ -10,10 +10,9 @@ from litestar import Response, get
 from litestar.params import Parameter
 
 from flowledger.api import answers as a
-from flowledger.api.edge import ApiRequest, reply
-from flowledger.api.insight import ProcessId, Since, Until
-from flowledger.api.lists import WaitFor, text_of
-from flowledger.api.services import services_of
+from flowledger.api.edge import ApiRequest
+from flowledger.api.insight import ProcessId, Since, Until, _told
+from flowledger.api.lists import WaitFor
 
 #: steps that are told at most
 STEPS_MAX = 4 * 168
@@ -59,10 +58,8 @@ async def list_forecasts(
     ] = None,
 ) -> Response[Forecast]:
     """By hour or day (UTC), from the present one on, from the twelve weeks before."""
-    s = services_of(request)
     given = {"process": process, "measure": measure, "window": window, "element": element, "steps": steps, "from": since}
-    wanted = {k: text_of(v) for k, v in given.items() if v is not None}
-    return reply(await s.reads.insight("coming", wanted, s.identify(request).tenant))
+    return await _told(request, "coming", given, None)
 
 
 class Anomaly(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
@@ -95,11 +92,7 @@ async def list_anomalies(
 ) -> Response[Anomalies]:
     """Hours in which more or fewer began, or an element took longer or shorter, than the weeks before let expect. Of the last 24 hours, or up to a week. One in
     twenty of what is told is chance at most."""
-    s = services_of(request)
-    await s.wait_for(wait_for)
-    given = {"process": process, "from": since, "to": until}
-    wanted = {k: text_of(v) for k, v in given.items() if v is not None}
-    return reply(await s.reads.insight("anomalies", wanted, s.identify(request).tenant))
+    return await _told(request, "anomalies", {"process": process, "from": since, "to": until}, wait_for)
 
 
 HANDLERS: dict[str, list[Any]] = {"forecasts": [list_forecasts, list_anomalies]}

@@ -15,7 +15,6 @@ from flowledger.analytics.predict.measured import CASES_MIN, Baseline
 from flowledger.analytics.predict.model import Model
 from flowledger.api.problems import Problem
 from flowledger.api.reads import Reads
-from flowledger.events.base import RejectionCode
 from flowledger.infra.learned import Learned
 from flowledger.infra.own_tables import AWAY
 from flowledger.logs import log
@@ -111,7 +110,3 @@ class Learning:
         row = await self.store.in_use(tenant, process)
         found = None if row is None else await self._read(tenant, row)
         return None if row is None or found is None else (row, found)
-
-
-def away(e: BaseException) -> Problem:
-    return Problem(RejectionCode.UNAVAILABLE, f"what was learned can't be had now ({type(e).__name__})", retry_after_ms=1000)

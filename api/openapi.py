@@ -68,6 +68,8 @@ SEEN_PLAN = {
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate", "/v1/definitions/{id}/replay")
 #: what changes accounts or drafts, or only looks at models, is no command
 ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models", "/v1/predictions", "/v1/simulations")
+#: each change there makes several commands, one with the time in it, or none: no id of a request stands for its answer
+BY_ITSELF = ("/v1/subjects", "/v1/legal-holds", "/v1/retention", "/v1/tenants")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.\w+\.(\w+)_")
 MODEL = (
@@ -122,6 +124,11 @@ def operation_id(handler: Any, method: Any, path_components: Any) -> str:
 
 #: of a text in a path or query: the guard refuses control characters
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
+
+
+def remembered(path: str) -> bool:
+    """Whether the `Idempotency-Key` of a change at this path (as a template) stands for its answer."""
+    return path not in WITHOUT_KEY and not path.startswith((*ACCOUNTS, *BY_ITSELF))
 
 
 def document(app: Litestar) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class Next(msgspec.Struct, kw_only=True):
 
 
 class Prediction(msgspec.Struct, kw_only=True):
-    """`by`: model, or baseline, where the model isn't shown to be better (`why`: no_better, not_sure, drifted). `alike`: how many cases it is read from."""
+    """`by`: model, or baseline, where the model isn't shown to be better (`why`: no_better, not_sure, drifted), or none can
+    know (beyond: it has stood there longer than all before). `alike`: how many cases it is read from."""
 
     instance: a.Key
     process: str
@@ -238,7 +239,8 @@ async def learn_predictions(request: ApiRequest, data: LearnBody) -> Response[Le
         ended = sum(row["ended"] for row in await s.reads.ended(caller.tenant, data.process))
         if not ended:
             raise Problem(RejectionCode.NOT_FOUND, f"no instance of {data.process} has ended")
-        found = await school.learn(caller.tenant, data.process, caller.actor, ended)
+        async with s.lessons.place((caller.tenant, caller.actor)):
+            found = await school.learn(caller.tenant, data.process, caller.actor, ended)
     if found is None:
         raise Problem(
             RejectionCode.INVALID_STATE,

@@ -17,6 +17,7 @@ from flowledger.api.access.known import Identity
 from flowledger.api.openapi import operation_id
 from flowledger.events.base import Rejected
 from flowledger.events.commands import NoteRefusal, Origin
+from flowledger.infra.protection.store import digest_of
 from flowledger.logs import log
 from flowledger.processors.client import Caller, Client
 from flowledger.processors.sparing import Sparing
@@ -28,6 +29,8 @@ SAID_NO = frozenset((403, 404, 409, 412, 422))
 DECIDED, REFUSED = "flowledger_decided", "flowledger_refused"
 #: one-time addresses (`api/callbacks.py`) begin so
 ONE_TIME = "/callbacks/"
+#: routes whose `name` is the reference of a subject: the ledger has its digest alone, since it forgets nothing (docs/privacy.md)
+OF_SUBJECTS = ("/v1/subjects/{name}", "/v1/legal-holds/{name}")
 #: refusals on their way to the ledger; all further ones are left out
 UNDER_WAY_MAX = 100
 NOTE_S = 10.0
@@ -57,6 +60,16 @@ def named(operation: str) -> tuple[str, str]:
 def shown_path(path: str) -> str:
     """As logs and the ledger may have it: whoever knows the whole of a one-time address may do what it is for."""
     return f"{ONE_TIME}…" if path.startswith(ONE_TIME) else path
+
+
+def about(scope: Any, tenant: str) -> tuple[str, str]:
+    """(subject, path) of a request, as the ledger may have them."""
+    params, template = scope.get("path_params") or {}, scope["path_template"]
+    subject = str(params.get("id") or params.get("key") or params.get("name") or "")
+    if template.startswith(OF_SUBJECTS):
+        subject = digest_of(tenant, subject)
+        return subject, str(template.replace("{name}", subject))
+    return subject, shown_path(scope["path"])
 
 
 def credential_of(identity: Any) -> str:
@@ -134,8 +147,8 @@ class Refusals:
         if move := params.get("move"):
             operation = f"{move}_{kind}"
         code, message = scope.get(REFUSED, ("", ""))
-        subject = str(params.get("id") or params.get("key") or params.get("name") or "")
-        self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=shown_path(scope["path"])[:500])
+        subject, path = about(scope, caller.tenant)
+        self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=path[:500])
 
 
 def _as_oneself(identity: Identity, scope: Any) -> Caller:

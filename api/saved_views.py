@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from flowledger.api import answers as a
 from flowledger.api.access.door import IDENTITY
 from flowledger.api.edge import ApiRequest, Body, reply
 from flowledger.api.problems import Problem, senseless
-from flowledger.api.services import services_of
+from flowledger.api.services import request_id, services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
 from flowledger.kernel.handlers.records import LIST_MAX
@@ -65,7 +66,7 @@ async def _all(request: ApiRequest) -> dict[str, dict[str, Any]]:
     s, after = services_of(request), ""
     found: dict[str, dict[str, Any]] = {}
     while len(found) < TENANT_MAX:
-        page = await s.call(c.ListRecords(registry=REGISTRY, after=after, limit=LIST_MAX), request, partition=0)
+        page = await s.call(c.ListRecords(registry=REGISTRY, after=after, limit=LIST_MAX), request, partition=0, keyed=False)
         records: list[dict[str, Any]] = list(page.get("records") or ())
         found |= {r["name"]: r["value"] for r in records}
         if not page.get("more"):
@@ -143,7 +144,10 @@ async def make_saved_view(request: ApiRequest, data: ViewBody) -> Response[Saved
     own = sum(v["owner"] == actor for v in there.values())
     if own >= OWN_MAX or len(there) >= TENANT_MAX:
         raise Problem(RejectionCode.RESOURCE_EXHAUSTED, f"at most {OWN_MAX} views of one person and {TENANT_MAX} of a tenant: remove some")
-    return reply(await _stored(request, secrets.token_hex(8), data, actor), 201)
+    id = secrets.token_hex(8)
+    if key := request_id(request):  # the same request once more is the same view
+        id = hashlib.sha256(f"{actor}\n{key}".encode()).hexdigest()[:16]
+    return reply(await _stored(request, id, data, actor), 201)
 
 
 @get("/saved-views/{id:str}", summary="Get a view")

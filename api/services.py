@@ -94,6 +94,8 @@ class Services:
         self.replays = Room(1, 4, 1, "replays are run")
         #: where simulations are run (`api/simulations.py`)
         self.simulations = Room(1, 4, 2, "simulations are run")
+        #: where models are learned when somebody asks for it (`api/predictions.py`)
+        self.lessons = Room(1, 4, 1, "models are learned")
         self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
         #: of long histories (`api/instance_views.py`)
         self.moments = Moments()

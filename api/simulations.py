@@ -66,7 +66,7 @@ async def _model(s: Services, tenant: str, process: str, version: int) -> tuple[
     if not page["items"]:
         raise Problem(RejectionCode.NOT_FOUND, f"no process {process}" + (f" of version {version}" if version else ""))
     row = page["items"][0]
-    source = await s.reads.source(str(row["id"]), tenant)
+    source = await s.reads.source(str(row["key"]), tenant)
     if source is None:
         raise Problem(RejectionCode.NOT_FOUND, f"the text of {process} is not at hand")
     return row["version"], {source["name"] or f"{process}.bpmn": source["content"]}
@@ -90,12 +90,13 @@ async def run_simulation(request: ApiRequest, data: SimulationBody) -> Response[
     if wrong := pl.problem(base):
         raise senseless(wrong, "body plan")
     scenarios: list[dict[str, Any]] = []
+    plans = [base]
     for n, scenario in enumerate(data.scenarios):
-        if wrong := pl.problem(pl.changed(base, scenario.changes)):
+        plans.append(pl.changed(base, scenario.changes))
+        if wrong := pl.problem(plans[-1]):
             raise senseless(wrong, f"body scenarios[{n}].changes")
         other = (await _model(s, caller.tenant, data.process, scenario.version))[1] if scenario.version else None
         scenarios.append({"name": scenario.name, "changes": scenario.changes, "models": other})
-    plans = [base, *(pl.changed(base, x["changes"]) for x in scenarios)]
     if (every := data.runs * sum(int(p.get("instances", 500)) for p in plans)) > ALL_MAX:
         raise senseless(f"at most {ALL_MAX} instances of all runs together were expected, found {every}", "body runs")
     began = time.monotonic()

@@ -25,6 +25,8 @@ CASES_MAX, AT_ONCE = 2_000, 100
 #: events of one instance: what has more isn't learned from
 EVENTS_MAX = 5_000
 _KINDS: tuple[type[Event], ...] = (WorkflowStarted, *fold.MEASURED, *fold.OF_TASKS)
+#: values of variables: nothing is learned from them, and they may be large
+_LEFT_OUT = ("variables", "output")
 _CLASSES: dict[str, type[Event]] = {NAMES[cls]: cls for cls in _KINDS}
 
 
@@ -56,9 +58,9 @@ async def _last(r: Reader, tenant: str, process: str, after: datetime | None = N
     keys = [row["id"] for row in rows]
     for n in range(0, len(keys), AT_ONCE):
         yield await r.rows(
-            "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - 'variables' - 'output' AS data FROM workflow_events"
+            "SELECT workflow_instance_id AS key, id, event_type, occurred_at, data - %s::text[] AS data FROM workflow_events"
             " WHERE tenant_id = %s AND workflow_instance_id = ANY(%s) AND event_type = ANY(%s) ORDER BY workflow_instance_id, id",
-            (tenant, keys[n : n + AT_ONCE], list(_CLASSES)),
+            (list(_LEFT_OUT), tenant, keys[n : n + AT_ONCE], list(_CLASSES)),
         )
 
 
@@ -89,7 +91,8 @@ def _courses(rows: list[Row]) -> list[Course]:
 
 def _event(row: Row) -> Event:
     cls = _CLASSES[row["event_type"]]
-    given = {k: v for k, v in (row["data"] or {}).items() if k in cls.__struct_fields__}
+    given: dict[str, Any] = {name: {} for name in _LEFT_OUT if name in cls.__struct_fields__}
+    given |= {k: v for k, v in (row["data"] or {}).items() if k in cls.__struct_fields__}
     if "key" in cls.__struct_fields__:
         given["key"] = row["key"]
     found: Event = msgspec.convert(given, cls, strict=False)

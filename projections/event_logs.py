@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from flowledger.analytics.sheets import cell
 from flowledger.events.avro import encode_json
 from flowledger.projections import event_files
 from flowledger.projections.event_files import Case, Step
@@ -135,11 +136,6 @@ def instances(process: str, cases: Sequence[Case], steps: Sequence[Step]) -> str
     for row in event_files.instances_of(process, cases):
         writer.writerow([cell(_time(v) if isinstance(v, datetime) else v) for v in row])
     return out.getvalue()
-
-
-def cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is told as a text: ids and names are whatever their authors wrote."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 Write = Callable[[str, Sequence[Case], Sequence[Step]], str | bytes]

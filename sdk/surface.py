@@ -80,7 +80,7 @@ class Surface(Workflows):
             if value:
                 self._headers[name] = value
         self._server, self._timeout_s = server.rstrip("/"), timeout_s
-        self._wrote = {}
+        self._wrote, self._newest = {}, {}
 
     @abstractmethod
     def request(

@@ -30,6 +30,8 @@ class Workflows(ABC):
     """Part of `Client` (each call is awaited) and `SyncClient` (each call answers)."""
 
     _wrote: dict[str, str]
+    #: partition -> offset of the newest of them
+    _newest: dict[str, int]
 
     @abstractmethod
     def request(self, method: str, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None, then: Any = None) -> Any: ...
@@ -98,7 +100,7 @@ class Workflows(ABC):
             "status": list(ACTIVE),
             "definition": definition,
             "limit": ENTRIES_MAX,
-            "wait_for": next(reversed(self._wrote.values()), None),
+            "wait_for": ",".join(f"{p}-{offset}" for p, offset in self._newest.items()) or None,
         }
         return self.request("GET", "/instances", query=query, then=lambda page: page["items"])
 
@@ -125,6 +127,8 @@ class Workflows(ABC):
             self._wrote[str(id)] = position
             if len(self._wrote) > WRITES_MAX:
                 del self._wrote[next(iter(self._wrote))]
+            partition, _, offset = position.partition("-")
+            self._newest[partition] = max(int(offset), self._newest.get(partition, 0))
         return True
 
     def _move(self, id: str | int, move: str, body: dict[str, Any]) -> Any:

@@ -33,12 +33,14 @@ class Stay(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is like the instance in question. `left_ms`: how long each still took, in order of length. `key`: of which state it is."""
+    """What is like the instance in question. `left_ms`: how long each still took, in order of length. `key`: of which state it is. `beyond`: none of them
+    had stayed as long, so nothing is known."""
 
     key: str
     left_ms: list[int]
     completed: int
     next: Counter[str]
+    beyond: bool = False
 
     @property
     def n(self) -> int:
@@ -82,7 +84,7 @@ class Model(NamedTuple):
         first = bisect_left(stays, had, key=lambda s: s.dwell)
         alike = stays[min(first, max(0, len(stays) - STAYS_MIN)) :]  # older than nearly all before it: as the oldest
         left = sorted(max(0, s.dwell - had) + s.rest for s in alike)
-        return Seen(key, left, sum(s.completed for s in alike), Counter(s.next for s in alike if s.next))
+        return Seen(key, left, sum(s.completed for s in alike), Counter(s.next for s in alike if s.next), first == len(stays))
 
     def between(self, seen: Seen) -> tuple[int, int]:
         """The interval, by the factor that was found on cases which were not learned from."""

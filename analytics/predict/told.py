@@ -20,13 +20,14 @@ def told(
     seen = model.look(standing["version"], state, max(0, now_us - standing["since_us"]) // 1000, age_ms)
     remaining = card["remaining"]
     simple = round(before.left(state))
-    by_model = remaining["offered"] and not drifted
+    holds = not drifted and not seen.beyond
+    by_model = remaining["offered"] and holds
     left = seen.quantile(0.5) if by_model else simple
     held = by_model and remaining["interval"]["offered"]
     low, high = model.between(seen) if held else (None, None)
     found: dict[str, Any] = {
         "by": "model" if by_model else "baseline",
-        "why": "" if by_model else "drifted" if drifted else remaining["why"],
+        "why": "" if by_model else "drifted" if drifted else "beyond" if seen.beyond else remaining["why"],
         "alike": seen.n,
         "remaining": {
             "ms": left, "low_ms": low, "high_ms": high, "says": INTERVAL if held else None, "error_ms": remaining["error_ms"] if by_model else _least(remaining),
@@ -34,13 +35,13 @@ def told(
         },
         "ends": {"at_us": now_us + left * 1000, "from_us": now_us + low * 1000 if low is not None else None, "to_us": now_us + high * 1000 if high is not None else None},
     }  # fmt: skip
-    outcome = card["outcome"]["offered"] and not drifted
+    outcome = card["outcome"]["offered"] and holds
     found["success"] = {
         "by": "model" if outcome else "baseline", "share": round(seen.success(model.rate) if outcome else model.rate, 4), "baseline": round(model.rate, 4)
     }  # fmt: skip
-    late = card["late"]["offered"] and not drifted
+    late = card["late"]["offered"] and holds
     found["late"] = _late(late, seen.later_than, before, due_us, now_us, age_ms)
-    if card["next"]["offered"] and not drifted and seen.next:
+    if card["next"]["offered"] and holds and seen.next:
         n = sum(seen.next.values())
         ordered = sorted(seen.next.items(), key=lambda x: (-x[1], x[0]))[:NEXT_MAX]
         found["next"] = [{"element": element, "share": round(count / n, 4)} for element, count in ordered]

@@ -68,10 +68,17 @@ async def _branch(config: GitConfig, host: Host) -> dict[str, Any]:
 
 async def _commit(config: GitConfig, host: Host, key: str) -> dict[str, Any]:
     line = f"{TRAILER}: {key}"
-    for sha, message in await host.messages(config.branch):
+    known = await host.messages(config.branch)
+    for sha, message in known:
         if message.rstrip().endswith(f"\n{line}"):
             return {"branch": config.branch, "commit": sha, "created": False}
-    sha = await host.commit(config.branch, f"{config.message.rstrip()}\n\n{line}", config.files)
+    try:
+        sha = await host.commit(config.branch, f"{config.message.rstrip()}\n\n{line}", config.files)
+    except Failed as e:
+        # GitLab and Gitea are told which files there are: what was so when it was looked up is refused when somebody has pushed since
+        if e.code in ("400", "422") and known and await host.head(config.branch) != known[0][0]:
+            e.again = True
+        raise
     return {"branch": config.branch, "commit": sha, "created": True}
 
 

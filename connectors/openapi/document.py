@@ -68,6 +68,10 @@ class Document:
         self._operations: dict[str, tuple[str, str, str, str]] = {}
         paths = self._root.get("paths", {})
         for path in _mapping(paths, "paths"):
+            if path.startswith("x-"):
+                continue
+            if not path.startswith("/"):  # behind a server's address it would be another server
+                raise _wrong(f"paths: expected a path that begins with /, found {path[:100]!r}")
             at = f"#/paths/{_escaped(path)}"
             item, at = self._followed(paths[path], at)
             for method in METHODS:

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import msgspec
 
 from flowledger.connectors.frame import Failed
+from flowledger.connectors.http.body import encode
 from flowledger.connectors.openapi.document import Document, Operation, Parameter, is_json
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 _PLACES = ("path", "query", "header", "cookie")
 
 
@@ -104,13 +104,13 @@ def _typed(document: Document, p: Parameter, value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _encode(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _simple(p: Parameter, value: Any, separator: str = ",", between: str = "=") -> str:
     """`a,b`; of contexts `a,1,b,2`, exploded `a=1,b=2`."""
     if p.kind:
-        return _encode(value).decode() if is_json(p.kind) else _text(value)
+        return encode(value).decode() if is_json(p.kind) else _text(value)
     if isinstance(value, list):
         return separator.join(_text(v) for v in value)
     if isinstance(value, dict):

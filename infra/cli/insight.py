@@ -254,15 +254,12 @@ def as_csv(rows: list[dict[str, Any]]) -> None:
     import csv
     import sys
 
+    from flowledger.analytics.sheets import cell
+
     if rows:
         out = csv.DictWriter(sys.stdout, list(rows[0]))
         out.writeheader()
-        out.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is told as a text: ids of elements are whatever their authors wrote."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        out.writerows({k: cell(v) for k, v in row.items()} for row in rows)
 
 
 @app.command()
@@ -280,8 +277,13 @@ def predict(
     left, ends, late = found["remaining"], found["ends"], found["late"]
     rows = [
         ("stands at", f"{found['state']} since {found['since']}"),
-        ("still takes", f"{_long(left['ms'])}, off by {_long(left['error_ms'])} by the mean"),
-        ("ends", ends["at"] + (f", in {left['says']:.0%} of cases from {ends['from']} to {ends['to']}" if ends["from"] else "")),
+        ("still takes", "not known" if found["why"] == "beyond" else f"{_long(left['ms'])}, off by {_long(left['error_ms'])} by the mean"),
+        (
+            "ends",
+            "not known"
+            if found["why"] == "beyond"
+            else ends["at"] + (f", in {left['says']:.0%} of cases from {ends['from']} to {ends['to']}" if ends["from"] else ""),
+        ),
         ("counting says", f"{_long(left['baseline_ms'])}, off by {_long(left['baseline_error_ms'])}"),
         ("completes", f"{found['success']['share']:.1%} (of all: {found['success']['baseline']:.1%})"),
         (f"later than {late['due']}", "not known better than by counting" if late["share"] is None else f"{late['share']:.1%}"),
@@ -430,8 +432,14 @@ def simulate(
 def _banded(band: dict[str, Any]) -> str:
     if band["mean"] is None:
         return "none ended"
-    near = "" if band["from"] is None else f" ({band['from'] / 1000:,.0f} to {band['to'] / 1000:,.0f})"
-    return f"{band['mean'] / 1000:,.0f}{near}"
+    near = "" if band["from"] is None else f" ({_few(band['from'])} to {_few(band['to'])})"
+    return f"{_few(band['mean'])}{near}"
+
+
+def _few(ms: float) -> str:
+    """Seconds, with as many digits as tell something."""
+    s = ms / 1000
+    return f"{s:,.0f}" if abs(s) >= 100 else f"{s:.3g}"
 
 
 def _difference(band: dict[str, Any]) -> str:

@@ -136,7 +136,7 @@ def counted(figures: Figures, grain: str) -> dict[tuple[str, str, str, str], lis
     return dict(found)
 
 
-@pytest.mark.req("APG-MON-009", "APG-ANA-003", "APG-ANA-006")
+@pytest.mark.req("APG-MON-009")
 @pytest.mark.parametrize("reload", [False, True], ids=["in one go", "over restarts"])
 def test_each_kpi_is_what_was_planned(reload):
     history = History(41, 300, 12, partitions=2, terms=TERMS)

@@ -9,7 +9,7 @@ import pytest
 from drawn_courses import courses, planned, stretches
 
 from flowledger.analytics.predict import measured
-from flowledger.analytics.predict.course import without_hands
+from flowledger.analytics.predict.course import Course, without_hands
 from flowledger.analytics.predict.measured import CASES_MIN, asked, drift, learn
 from flowledger.analytics.predict.model import STATES_MAX, STAYS_MAX, STAYS_MIN, Model
 from flowledger.analytics.predict.told import told
@@ -127,9 +127,22 @@ def test_time_that_has_passed_is_not_hoped_for_again(drawn):
     assert early.later_than(90 * 60_000) > 0.8
     assert late.later_than(90 * 60_000) < 0.2
     beyond = model.look(2, "approve", 500 * HOUR // 1000, 500 * HOUR // 1000)
-    assert beyond.n == STAYS_MIN  # older than any: as the oldest
+    assert beyond.n == STAYS_MIN and beyond.beyond and not late.beyond
     unknown = model.look(7, "nowhere", 0, 0)
     assert unknown.key == "" and unknown.n >= STAYS_MIN
+
+
+@pytest.mark.req("D-AI-004")
+def test_of_what_stands_longer_than_all_before_nothing_is_guessed(drawn):
+    """None of those that were learned from tells what becomes of it: it may be stuck."""
+    model, before, card = learn(drawn[1, True])
+    standing = {"version": 2, "state": "approve", "since_us": 0, "started_us": 0}
+    longest_us = max(s.dwell for s in model.stays["2|approve"]) * 1000
+    there, past = (told(model, before, card, False, standing, us) for us in (longest_us, longest_us + 1000))
+    assert (there["by"], there["why"]) == ("model", "") and there["next"]
+    assert (past["by"], past["why"], past["next"]) == ("baseline", "beyond", [])
+    assert past["remaining"]["low_ms"] is None and past["remaining"]["says"] is None
+    assert past["success"]["by"] == past["late"]["by"] == "baseline"
 
 
 def test_a_model_that_was_put_away_says_the_same(drawn):
@@ -148,10 +161,19 @@ def test_too_few_cases_teach_nothing(drawn):
     assert learn(found[: CASES_MIN * 2]) is not None
 
 
+def slower(c: Course, times: int) -> Course:
+    steps = tuple(s._replace(us=c.started_us + (s.us - c.started_us) * times) for s in c.steps)
+    return c._replace(ended_us=c.started_us + c.lasted_us * times, steps=steps)
+
+
 def test_nothing_that_was_asked_was_learned_from(drawn):
-    """With one seed the newest quarter is made to last ten times as long: what was learned doesn't change."""
+    """The newest quarter is made to last ten times as long: what it is measured by changes, and nothing of that was learned."""
     found = sorted((c for c in drawn[1, True] if c.outcome), key=lambda c: c.started_us)
     model, _, card = learn(found)
     first = found[: card["cases"]["learned"]]
     assert measured.fit(first).stays == model.stays
+    three = len(found) * 3 // 4
+    again, _, worse = learn([*found[:three], *(slower(c, 10) for c in found[three:])])
+    assert worse["remaining"]["error_ms"] > 2 * card["remaining"]["error_ms"]
+    assert measured.fit(found[: worse["cases"]["learned"]]).stays == again.stays
     assert asked(model, first[:1], 1 << 60) == []

@@ -47,7 +47,6 @@ def test_the_same_seed_gives_the_same_and_another_another():
     assert Run(QUEUE, "q", plan, 5).go() == Run(QUEUE, "q", plan, 5).go() != Run(QUEUE, "q", plan, 6).go()
 
 
-@pytest.mark.req("D-AI-006")
 def test_one_more_at_the_desk_is_found_to_help_and_no_change_is_none():
     scenarios = [{"name": "two", "changes": {"resources": {"desk": {"count": 2}}}}, {"name": "the same", "changes": {}}]
     found = simulate(QUEUE, "q", queue(0.8, instances=1_000), scenarios, runs=8, seed=3)

@@ -136,7 +136,6 @@ def test_what_becomes_of_an_instance_is_learned_told_and_taken_back(done, tmp_pa
         assert http.get("/predictions", headers={"X-Tenant": "others"}).json()["items"] == []
 
 
-@pytest.mark.req("D-AI-006")
 def test_what_would_happen_is_simulated_from_the_history_and_by_scenarios(done, tmp_path, server):
     (tmp_path / "s.bpmn").write_bytes(Flow("simulated").start().service("do", job="simulated-job").end().xml())
     done("deploy", tmp_path / "s.bpmn")
@@ -176,3 +175,15 @@ def test_what_would_happen_is_simulated_from_the_history_and_by_scenarios(done, 
         "simulate", "simulated", "--plan", tmp_path / "plan.json", "--runs", 50, expect=1
     )
     assert "no process nobody" in done("simulate", "nobody", expect=1)
+    # another version than the newest is that one's model
+    (tmp_path / "s.bpmn").write_bytes(Flow("simulated").start().service("do", job="simulated-job").service("pack", job="pack").end().xml())
+    done("deploy", tmp_path / "s.bpmn")
+    short = {**plan, "elements": {**plan["elements"], "pack": {"work": {"fixed": 3_600}}}}
+    (tmp_path / "plan.json").write_text(json.dumps(short))
+    (tmp_path / "more.json").write_text(json.dumps({"before": {"version": 1}}))
+    asked = ("simulate", "simulated", "--plan", tmp_path / "plan.json", "--no-history", "--runs", 1, "--json")
+    until(lambda: json.loads(done(*asked))["version"] == 2)
+    after, before = json.loads(done(*asked, "--scenarios", tmp_path / "more.json"))["scenarios"]
+    assert "pack" in after["elements"] and "pack" not in before["elements"]
+    first = json.loads(done(*asked, "--version", 1))
+    assert first["version"] == 1 and "pack" not in first["scenarios"][0]["elements"]

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -83,7 +84,7 @@ class Repository:
         return [p for p in self.pulls if p["state"] == "open" and (p["branch"], p["base"]) == (branch, base)]
 
 
-class Face:
+class Face(ABC):
     """Base of the three: who asks, and which way it is."""
 
     def __init__(self, repository: Repository) -> None:
@@ -107,8 +108,9 @@ class Face:
         except Refuse as e:
             return (*e.answer[:2], b"") if request.method == "HEAD" else e.answer
 
+    @abstractmethod
     def ways(self) -> list[tuple[str, str, Any]]:
-        raise NotImplementedError
+        """Method, pattern of the path, and what answers."""
 
     def behind(self, target: Target) -> None:
         """Every path is its."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from flowledger.connectors.git.connector import TRAILER
+from flowledger.sdk.job import JobFailed
 from tests.connectors.conftest import Target
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.git_hosts import FACES, Repository
@@ -60,9 +62,21 @@ class TestContract(Contract):
 
     async def test_several_at_once(self, rig: Rig, run, wire):
         """To one branch: each is there once in the end; who comes too late is told to come again, as a job is."""
-        answer = await run(wire.port, key="100")
-        rig.checked(answer)
-        assert (await run(wire.port, key="100"))["commit"] == answer["commit"]
+        keys = [str(100 + i) for i in range(4)]
+
+        async def done(key: str) -> Any:
+            for _ in keys:
+                try:
+                    return await run(wire.port, key=key)
+                except JobFailed as e:
+                    assert e.retries is None, e.message
+            raise AssertionError(f"{key} was never in time")
+
+        answers = await asyncio.gather(*map(done, keys))
+        for answer in answers:
+            rig.checked(answer)
+        assert sorted(await rig.effects()) == keys
+        assert [(await run(wire.port, key=key))["commit"] for key in keys] == [a["commit"] for a in answers]
 
 
 def asking(rig: GitRig, **more: Any) -> dict[str, Any]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import strawberry
-import uvicorn
 from litestar import Litestar
 from strawberry.litestar import make_graphql_controller
 
 from tests.connectors.conftest import Target
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
+from tests.connectors.guarded import Guarded
 from tests.connectors.test_http_connector import failure
 
 KEYS: list[str] = []
-ALLOWED = {"key": SECRET}
 
 
 @strawberry.type
@@ -51,38 +48,20 @@ class Mutation:
         return Booking(number=weight, note="booked")
 
 
-class Guarded:
-    """Bearer tokens before the server."""
-
-    def __init__(self) -> None:
-        with warnings.catch_warnings():  # how the library declares its own dependencies
-            warnings.simplefilter("ignore")
-            self._app = Litestar([make_graphql_controller(strawberry.Schema(Query, Mutation), path="/graphql")])
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and dict(scope["headers"]).get(b"authorization") != f"Bearer {ALLOWED['key']}".encode():
-            await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": "http.response.body", "body": b"who are you?"})
-            return
-        await self._app(scope, receive, send)
+def guarded() -> Guarded:
+    with warnings.catch_warnings():  # how the library declares its own dependencies
+        warnings.simplefilter("ignore")
+        return Guarded(Litestar([make_graphql_controller(strawberry.Schema(Query, Mutation), path="/graphql")]))
 
 
-APP = Guarded()
+APP = guarded()
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[int]:
-    ALLOWED["key"] = SECRET
     KEYS.clear()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        made = uvicorn.Server(uvicorn.Config(APP, log_level="critical", lifespan="off"))
-        task = asyncio.create_task(made.serve(sockets=[listening]))
-        while not made.started:
-            await asyncio.sleep(0.01)
-        yield listening.getsockname()[1]
-        made.should_exit = made.force_exit = True
-        await task
+    async with APP.served() as made:
+        yield made.port
 
 
 class GraphQLRig(Rig):
@@ -101,7 +80,7 @@ class GraphQLRig(Rig):
         assert (answer["status"], answer["body"]["data"]) == (200, {"book": {"number": 7, "note": "booked"}})
 
     async def rotate(self, value: str) -> None:
-        ALLOWED["key"] = value
+        APP.key = value
 
     def big(self, host: str, port: int) -> tuple[dict[str, Any], dict[str, Any]]:
         return {**self.call(host, port), "query": "{ long(size: 5000) }", "variables": {}}, {}

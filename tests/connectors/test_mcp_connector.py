@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
@@ -18,11 +16,11 @@ from mcp.types import ToolAnnotations
 
 from tests.connectors.conftest import Target
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
+from tests.connectors.guarded import Guarded
 from tests.connectors.test_http_connector import failure
 
 KEYS: list[str] = []
 CALLS: list[str] = []
-ALLOWED = {"key": SECRET}
 TOOLS = MCPServer("bookings", version="7")
 
 
@@ -49,46 +47,22 @@ def long(size: int) -> str:
     return "x" * size
 
 
-class Guarded:
-    """Bearer tokens before the server, and its sessions."""
-
-    def __init__(self) -> None:
-        self.app = TOOLS.streamable_http_app(transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False))
-        self.seen: list[tuple[str, dict[str, str]]] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-            self.seen.append((scope["method"], headers))
-            if headers.get("authorization") != f"Bearer {ALLOWED['key']}":
-                await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"text/plain")]})
-                await send({"type": "http.response.body", "body": b"who are you?"})
-                return
-        await self.app(scope, receive, send)
-
-
 @pytest.fixture
-async def server() -> AsyncIterator[Any]:
-    ALLOWED["key"] = SECRET
+async def server() -> AsyncIterator[Guarded]:
     KEYS.clear()
     CALLS.clear()
-    app = Guarded()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        made = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
-        task = asyncio.create_task(made.serve(sockets=[listening]))
-        while not made.started:
-            await asyncio.sleep(0.01)
-        app.port = listening.getsockname()[1]  # type: ignore[attr-defined]
-        yield app
-        made.should_exit = made.force_exit = True
-        await task
+    app = TOOLS.streamable_http_app(transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False))
+    async with Guarded(app).served(lifespan="on") as made:
+        yield made
 
 
 class McpRig(Rig):
     connector = "mcp"
     secret_at = "authentication.token"
     wrong_code = "401"
+
+    def __init__(self, server: Guarded) -> None:
+        self.server, self.to = server, ("127.0.0.1", server.port)
 
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
         auth = {"type": "bearer", "token": "{{secrets.KEY}}"}
@@ -103,7 +77,7 @@ class McpRig(Rig):
         assert (answer["value"], answer["isError"], answer["tool"]) == ({"number": 7, "town": "Ulm"}, False, "book"), answer
 
     async def rotate(self, value: str) -> None:
-        ALLOWED["key"] = value
+        self.server.key = value
 
     def big(self, host: str, port: int) -> tuple[dict[str, Any], dict[str, Any]]:
         return {**self.call(host, port), "tool": "long", "arguments": {"size": 20_000}}, {}
@@ -114,10 +88,8 @@ class McpRig(Rig):
 
 class TestContract(Contract):
     @pytest.fixture
-    async def rig(self, server: Any) -> Rig:
-        rig = McpRig()
-        rig.to = ("127.0.0.1", server.port)
-        return rig
+    async def rig(self, server: Guarded) -> Rig:
+        return McpRig(server)
 
 
 def asking(port: int, **more: Any) -> dict[str, Any]:
@@ -125,14 +97,14 @@ def asking(port: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.req("D-CON-010")
-async def test_tools_are_listed(server: Any, bench):
+async def test_tools_are_listed(server: Guarded, bench):
     found = (await bench("mcp")(asking(server.port, operation="list"), OUT))["out"]
     assert found["server"] == {"name": "bookings", "version": "7"}
     assert [t["name"] for t in found["tools"]] == ["book", "pay", "broken", "long"]
     assert found["tools"][0]["inputSchema"]["required"] == ["town", "weight"]
 
 
-async def test_the_session_is_ended_and_carries_key_and_trace(server: Any, bench):
+async def test_the_session_is_ended_and_carries_key_and_trace(server: Guarded, bench):
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await bench("mcp")(asking(server.port, tool="book", arguments={"town": "Ulm", "weight": 1}), OUT, key="4711", trace=trace)
     (session,) = {h["mcp-session-id"] for _, h in server.seen if "mcp-session-id" in h}
@@ -152,18 +124,18 @@ async def test_the_session_is_ended_and_carries_key_and_trace(server: Any, bench
         ({"operation": "list", "tool": "book"}, "CONFIGURATION", "expected none to list them"),
     ],
 )
-async def test_what_goes_wrong(server: Any, bench, more: dict[str, Any], code: str, words: str):
+async def test_what_goes_wrong(server: Guarded, bench, more: dict[str, Any], code: str, words: str):
     found = await failure(bench("mcp")(asking(server.port, **more)))
     assert (found.code, found.retries) == (code, 0) and words in found.message, found.message
     assert KEYS == []
 
 
-async def test_a_tool_that_fails_may_be_an_answer(server: Any, bench):
+async def test_a_tool_that_fails_may_be_an_answer(server: Guarded, bench):
     found = (await bench("mcp")(asking(server.port, tool="broken", errors="take"), OUT))["out"]
     assert found["isError"] is True and "it broke" in found["text"]
 
 
-async def test_a_process_decides_by_what_a_tool_says(server: Any, bench):
+async def test_a_process_decides_by_what_a_tool_says(server: Guarded, bench):
     expression = '= if error.code = "TOOL" then bpmnError("NOT_BOOKED", error.variables.response.text) else null'
     with pytest.raises(Exception, match="it broke") as e:
         await bench("mcp")(asking(server.port, tool="broken"), {"errorExpression": expression})
@@ -172,7 +144,7 @@ async def test_a_process_decides_by_what_a_tool_says(server: Any, bench):
 
 @pytest.mark.req("APG-RES-006")
 @pytest.mark.parametrize(("repeat", "retries"), [("marked", 0), ("never", 0), ("always", None)])
-async def test_a_call_whose_outcome_nobody_knows_is_made_again_only_where_that_is_said(server: Any, bench, repeat: str, retries: Any):
+async def test_a_call_whose_outcome_nobody_knows_is_made_again_only_where_that_is_said(server: Guarded, bench, repeat: str, retries: Any):
     """The tool pays and answers too late."""
     found = await failure(bench("mcp")(asking(server.port, tool="pay", arguments={"amount": 500}, repeat=repeat, timeoutInSeconds=1)))
     assert (found.code, found.retries, CALLS) == ("TIMEOUT", retries, ["500.0"]), found.message

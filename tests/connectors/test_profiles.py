@@ -21,7 +21,7 @@ from flowledger.kernel.tasks.profiles import VERSIONS_MAX
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
 from flowledger.sdk.job import JobFailed
-from tests.connectors.conftest import running
+from tests.connectors.conftest import Target, running
 from tests.connectors.wire import Certificates
 
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
@@ -240,25 +240,31 @@ async def test_a_model_may_pin_a_version(engine, target, monkeypatch):
             assert "profile: String should match" in await incident(engine, command), wrong
 
 
-async def test_pinned_or_not_a_profile_has_one_limit(engine, target):
-    at_once, most = 0, 0
+def slowly(target: Target, path: str) -> list[int]:
+    """Answers there take a while. Returns how many were under way, at each call."""
+    under_way, seen = 0, []
 
-    async def slow(request: Any, writer: Any) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+    async def answer(request: Any, writer: Any) -> None:
+        nonlocal under_way
+        under_way += 1
+        seen.append(under_way)
         await asyncio.sleep(0.02)
-        at_once -= 1
+        under_way -= 1
         writer.write(b"HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n1")
 
-    target.routes["/echo"] = slow
+    target.routes[path] = answer
+    return seen
+
+
+async def test_pinned_or_not_a_profile_has_one_limit(engine, target):
+    at_once = slowly(target, "/echo")
     for most_at_once in (9, 1):
         await store(engine, {"base_url": target.url, "limits": {"concurrency": most_at_once}})
     await done(engine, pinned("old", 1))
     await done(engine, model("new", url="/echo"))
     async with running(engine):
         await asyncio.gather(*(run(engine, id) for id in ("old", "new") * 5))
-    assert most == 1 and len(target.seen) == 10
+    assert max(at_once) == 1 and len(target.seen) == 10
 
 
 async def test_a_version_of_that_for_all_is_none_of_a_tenants_own(engine, target):
@@ -345,23 +351,13 @@ async def test_tokens_of_a_profile_are_asked_for_once_however_many_processes_use
 @pytest.mark.req("D-CON-005")
 async def test_its_limit_holds_over_all_partitions_and_processes(engine, target):
     """Never more than two at once, whatever process and partition they are of; and all get through."""
-    at_once, most = 0, 0
-
-    async def slow(request: Any, writer: Any) -> None:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
-        await asyncio.sleep(0.02)
-        at_once -= 1
-        writer.write(b"HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n1")
-
-    target.routes["/slow"] = slow
+    at_once = slowly(target, "/slow")
     await store(engine, {"base_url": target.url, "limits": {"concurrency": 2}})
     for id in ("quote", "track"):
         await done(engine, model(id, url="/slow"))
     async with running(engine), running(engine):  # two nodes
         await asyncio.gather(*(run(engine, id) for id in ("quote", "track") * 10))
-    assert most <= 2 and len(target.seen) == 20
+    assert max(at_once) <= 2 and len(target.seen) == 20
     # and without it more go
     await store(engine, {"base_url": target.url})
     for owner in engine.owners.values():

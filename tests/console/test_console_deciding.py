@@ -20,12 +20,8 @@ FORM = (ROOT / "examples" / "forms" / "code-review.form").read_text()
 
 @pytest.fixture(scope="module")
 def server(built: Path) -> Iterator[Restarted]:
-    found = Restarted()
-    try:
-        found.up()
+    with Restarted.served() as found:
         yield found
-    finally:
-        found.end()
 
 
 def decided(server: Restarted, open_page: Callable[..., Any], *names: str) -> tuple[str, list[Any]]:

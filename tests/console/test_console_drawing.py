@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ class Restarted(Served):
         super().__init__(f"http://127.0.0.1:{self.port}", data)
         self.env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free())}
         self.process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def served(cls) -> Iterator[Restarted]:
+        made = cls()
+        try:
+            made.up()
+            yield made
+        finally:
+            made.end()
 
     def up(self) -> None:
         command = [sys.executable, "-m", "flowledger", "dev", "--port", str(self.port), "--data", str(self.data)]
@@ -58,12 +69,8 @@ class Restarted(Served):
 
 @pytest.fixture(scope="module")
 def server(built: Path) -> Iterator[Restarted]:
-    found = Restarted()
-    try:
-        found.up()
+    with Restarted.served() as found:
         yield found
-    finally:
-        found.end()
 
 
 def opened(server: Served, open_page: Callable[..., Any], *names: str) -> tuple[str, list[Any]]:

@@ -44,7 +44,6 @@ def opened(page: Any) -> set[str]:
     return said(page)
 
 
-@pytest.mark.req("APG-UI-003")
 def test_the_panel_of_a_process_and_of_a_form_speaks_german(server: Served, open_page: Callable[..., Any]) -> None:
     form = next((EXAMPLES / "forms").glob("incident*.form")).read_text()
     drafts = {
@@ -98,7 +97,6 @@ def test_a_decision_speaks_german(server: Served, open_page: Callable[..., Any])
     assert not table.get_by_text("Hit policy", exact=False).count()
 
 
-@pytest.mark.req("APG-UI-008")
 def test_a_list_ends_with_the_window_whatever_stands_above_it(server: Served, open_page: Callable[..., Any]) -> None:
     for n in range(30):
         server.start("document-approval", f"LONG-{n}", document=f"d{n}", author="ann")

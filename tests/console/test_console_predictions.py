@@ -75,7 +75,8 @@ def test_it_is_learned_told_with_its_errors_and_an_earlier_one_is_chosen(
     said = page.get_by_role("group", name="What becomes of it")
     said.get_by_text("Still takes about").wait_for()
     found = server.call("GET", f"/v1/instances/{instance}/prediction")
-    said.get_by_text("Model 1, from" if found["by"] == "model" else "The median of cases at these elements").wait_for()
+    tells = {"": "Model 1, from", "beyond": "It has stood here longer"}  # it may, on a slow machine
+    said.get_by_text(tells.get(found["why"], "The median of cases at these elements")).wait_for()
     accessible(page)
 
 

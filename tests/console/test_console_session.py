@@ -13,7 +13,7 @@ from .conftest import ROOT
 from .test_console_accessible import looked_at
 from .test_console_signin import PASSWORD, choose_password, person, serving
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-SEC-009", "APG-UI-002")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-002")]
 
 
 @pytest.fixture(scope="module")

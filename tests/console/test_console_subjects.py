@@ -32,7 +32,6 @@ def kept(server: Served) -> tuple[str, str]:
     return ref, instance
 
 
-@pytest.mark.req("D-SEC-005", "APG-UI-008")
 def test_a_subject_is_found_exported_held_and_erased(server: Served, open_page: Callable[..., Any], tmp_path: Path) -> None:
     ref, instance = kept(server)
     page = open_page("/operations", actor="olga")

@@ -23,7 +23,7 @@ from tests.connectors.conftest import Target, boto, moto, target  # noqa: F401 -
 from tests.connectors.wire import Wire, nobody
 from tests.files.test_blobs import pieces, read
 
-pytestmark = pytest.mark.req("D-DAT-019", "APG-CON-009")
+pytestmark = pytest.mark.req("D-DAT-019")
 SHA = hashlib.sha256(b"one").hexdigest()
 
 
@@ -236,14 +236,11 @@ async def test_keys_wrong_rotated_and_missing(target: Target, secrets: Path, tmp
         ("ftp://a/b", {}, "expected s3:https"),
         ("https://a.example", {}, "expected s3:https"),
         ("https://u:p@a.example/b", {}, "expected s3:https"),
-        ("https://a.example/b/../c", {}, "expected s3:https|"),
+        ("https://a.example/b/%2e%2e/c", {}, "expected s3:https"),
         ("https://a.example/b", {"blobs_access_key": ""}, "blobs_access_key"),
     ],
 )
 def test_wrong_settings_are_told(secrets: Path, tmp_path: Path, at: str, more: dict[str, Any], words: str):
-    if at.endswith("/c"):  # the library folds it: what is left is a place like any other
-        assert s3.where(at).bucket in ("b", "c")
-        return
     with pytest.raises(SettingsError, match=words):
         b.blobs_of(settings(tmp_path, at, **more))
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.postgres
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 
 
-@pytest.mark.req("APG-AI-011", "APG-AI-007", "APG-AI-004")
+@pytest.mark.req("APG-AI-011", "APG-AI-007")
 async def test_days_are_forecast_and_the_slow_ones_are_found(db, dsn, schema):
     log = Drawn(History(41, 5_000, 42, alike=True, steady=True, tenants=("",), later=0.9))
     cases = log.history.truth

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_measure_rows import Drawn, History, caught_up, running
 
@@ -12,13 +13,17 @@ from flowledger.analytics.predict.course import without_hands
 from flowledger.analytics.simulate.learned import History as Past
 from flowledger.api.learning import Learning
 from flowledger.api.reads import SqlReads
+from flowledger.events.wire import NAMES
 from flowledger.infra.learned import MODELS_MAX, Learned
 from flowledger.projections import courses as pc
 from flowledger.projections.reader import Reader
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "analytics"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "analytics"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 from drawn_courses import courses, planned
 from order_model import events_of
+
+from schemas import sample
 
 pytestmark = pytest.mark.postgres
 
@@ -117,3 +122,12 @@ async def test_a_past_of_rows_is_that_of_the_events(db, dsn, schema):
     assert found.plan(100) == past.plan(100) and len(found.started) == len(ended)
     plan = {e: sorted(w[5] for c in log.history.truth if c.outcome for w in c.work if w[0] == e) for e in found.works}
     assert {e: sorted(w) for e, w in found.works.items()} == plan
+
+
+@pytest.mark.parametrize("cls", pc._KINDS, ids=lambda cls: cls.__name__)
+def test_each_event_is_read_without_the_values_of_variables(cls):
+    """As the question leaves them out, whatever its other fields are."""
+    data = {k: v for k, v in msgspec.to_builtins(sample(cls)).items() if k not in (*pc._LEFT_OUT, "key")}
+    found = pc._event({"event_type": NAMES[cls], "key": 7, "data": data})
+    told = {**msgspec.structs.asdict(sample(cls)), **{k: getattr(found, k) for k in pc._LEFT_OUT if hasattr(found, k)}, "key": 7}
+    assert msgspec.structs.asdict(found) == told

@@ -27,7 +27,7 @@ async def rows_of(db, grain: str) -> dict:
     return {tuple(row[:4]): [int(v) for v in row[4:]] for row in await (await db.execute(query)).fetchall()}
 
 
-@pytest.mark.req("APG-ANA-005", "APG-MON-009")
+@pytest.mark.req("APG-MON-009")
 async def test_over_restarts_rows_of_kpis_are_what_was_planned_and_what_a_rebuild_finds(db, dsn, schema):
     log = Drawn(History(51, 160, 4, partitions=2, terms=TERMS))
     rng, whole = random.Random(51), dict(log.known)
@@ -50,7 +50,7 @@ def micro(value: float) -> int:
     return round(value * 1_000_000)
 
 
-@pytest.mark.req("APG-ANA-003", "APG-ANA-004")
+@pytest.mark.req("APG-ANA-003")
 async def test_answers_are_what_the_plan_says(db, dsn, schema):
     log = Drawn(History(52, 300, 10, terms=TERMS))
     async with running(log, dsn, schema, (0,)) as runner:

@@ -126,5 +126,9 @@ async def test_dead_letters_are_seen_mended_replayed_and_discarded(on, request, 
         done = await flowledger(system.url, "dead-letters", "replay", rest[0], "--command", json.dumps(RIGHT), "--reason", "by hand")
         assert done["status"] == "replayed"
         await flowledger(system.url, "dead-letters", "discard", binary, "--reason", "noise")
-        assert {r["id"] for r in await letters(status="discarded")} == {binary}
+
+        async def discarded() -> bool:
+            return {r["id"] for r in await letters(status="discarded")} == {binary}
+
+        await place.until(discarded)
         assert {r["id"] for r in await letters(status=["replayed", "open"])} == {wrong, *rest}

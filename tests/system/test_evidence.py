@@ -32,7 +32,7 @@ async def done_by(x: Caller, *people: str) -> str:
     return str(made["id"])
 
 
-@pytest.mark.req("D-CMP-001", "D-CMP-005", "D-CMP-007", "APG-CMP-005")
+@pytest.mark.req("D-CMP-005", "D-CMP-007", "APG-CMP-005")
 async def test_evidence_by_period_person_and_definition(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=1, trusted_proxies=("127.0.0.1",)) as (_, http):
         x = Caller(http, place)

@@ -27,6 +27,10 @@ async def test_views_are_kept_shared_and_changed_by_their_owners(place, database
         assert r.status_code == 200
         own = await ask("ann", "POST", "", late, 201)
         assert (own["owner"], own["mine"], own["shared"]) == ("ann", True, "no")
+        by_id = {"X-Actor": "eve", "Idempotency-Key": "k1"}
+        twice = [await http.post("/v1/saved-views", json=late, headers=by_id) for _ in range(2)]
+        assert [r.status_code for r in twice] == [201, 201] and twice[0].json() == twice[1].json(), "its answer was lost: it is one view"
+        assert len((await ask("eve", "GET"))["items"]) == 1
         ours = await ask("ann", "POST", "", {**late, "name": "For clerks", "shared": "groups", "groups": ["clerks", "clerks"]}, 201)
         everybody = await ask(
             "ann", "POST", "", {"name": "Stuck", "page": "instances", "query": {"has_incident": "true"}, "shared": "all"}, 201

@@ -81,7 +81,7 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("archive", OLD, ids=[o.name.partition(".")[0] for o in OLD])
-@pytest.mark.req("D-HA-001", "APG-DAT-009")
+@pytest.mark.req("APG-DAT-009")
 def test_what_an_older_release_wrote_is_opened_and_gone_on_with(archive, place):
     then = put_back(archive, place / "data")
     was = {i["id"]: i for i in then["instances"]}

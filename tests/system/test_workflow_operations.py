@@ -72,6 +72,9 @@ async def test_a_workflow_is_made_and_watched_from_its_first_step_to_its_last(bo
     flows, x = both
     await deploy(x, Flow("p").start().service("a", job="a", retries=3).service("b", job="b").end())
     id = await flows.create_workflow("p", "task-123", priority=80, context={"sum": 1}, metadata={"project_id": "north"})
+    assert await flows.workflow_status(id) | {"estimated_end": None} == {
+        "state": "running", "progress": 0, "completed_steps": [], "pending_steps": ["a"], "estimated_end": None,
+    }  # fmt: skip
     row = await x.ok("GET", f"instances/{id}")
     assert (row["business_key"], row["priority"], row["variables"], row["metadata"]) == (
         "task-123",
@@ -79,9 +82,6 @@ async def test_a_workflow_is_made_and_watched_from_its_first_step_to_its_last(bo
         {"sum": 1},
         {"project_id": "north"},
     )
-    assert await flows.workflow_status(id) | {"estimated_end": None} == {
-        "state": "running", "progress": 0, "completed_steps": [], "pending_steps": ["a"], "estimated_end": None,
-    }  # fmt: skip
     state = await flows.workflow_state(id)
     assert (state["state"], state["current"], state["context"]) == ("running", ["a"], {"sum": 1})
 

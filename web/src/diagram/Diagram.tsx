@@ -72,6 +72,9 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
       const root = !element || element.parent == null;
       select.current?.(root ? undefined : element.id);
     };
+    v.on("import.parse.complete", (e: any) => {
+      for (const each of Object.values<any>(e.elementsById ?? {})) if (!each.name && each.$instanceOf?.("bpmn:Activity")) each.name = each.id;
+    });
     v.on("element.click", click);
     v.on("element.contextmenu", (e: any) => {
       if (!opens.current) return;

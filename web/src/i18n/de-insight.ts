@@ -234,6 +234,8 @@ export const insight: Record<string, string> = {
   "predict.why.no_better": "kein Modell ist besser als Zählen",
   "predict.why.not_sure": "dass ein Modell besser ist, kann Zufall sein",
   "predict.why.drifted": "das Gelernte gilt nicht mehr",
+  "predict.beyond": "Sie steht hier schon länger als alle, aus denen gelernt wurde: keine davon sagt, was aus ihr wird.",
+  "predict.unknown": "nicht bekannt",
   "predict.why.none": "nichts kommt danach",
   "predictions.what": "Was aus beendeten Instanzen gelernt wurde, und wie weit es bei späteren danebenlag, aus denen nicht gelernt wurde. Gesagt wird nur, was besser ist als bloßes Zählen.",
   "predictions.learn": "Neu lernen",

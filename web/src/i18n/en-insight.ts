@@ -234,6 +234,8 @@ export const insight: Record<string, string> = {
   "predict.why.no_better": "no model is better than counting",
   "predict.why.not_sure": "that a model is better may be chance",
   "predict.why.drifted": "what was learned no longer holds",
+  "predict.beyond": "It has stood here longer than all that were learned from: none of them tells what becomes of it.",
+  "predict.unknown": "not known",
   "predict.why.none": "nothing comes next",
   "predictions.what": "What was learned from instances that have ended, and how far off it was on later ones that it was not learned from. Only what is better than plain counting is told.",
   "predictions.learn": "Learn anew",

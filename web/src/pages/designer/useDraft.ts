@@ -42,7 +42,7 @@ export function useDraft(id: string) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
 
   const first = q.data;
-  const together = useTogether(id, first && true);
+  const together = useTogether(id, first !== undefined);
   const { shared, status } = together;
   const live = useRef(shared);
   live.current = shared;

@@ -7,12 +7,12 @@ import type { Line, Shared, Status } from "~/designer/together/shared";
 const PATIENCE_MS = 30_000;
 const ALONE: Status = { state: "off", why: "", waits: false, dirty: false, version: 0, rowVersion: 0 };
 
-/** The document of a draft that is drawn together. `waits`: it isn't known yet whether there is one. */
-export function useTogether(id: string, wanted: boolean | undefined) {
+/** The document of a draft that is drawn together, once it is `known` that there is such a draft. `waits`: it isn't known yet whether there is a document. */
+export function useTogether(id: string, known: boolean) {
   const [shared, setShared] = useState<Shared>();
   const [alone, setAlone] = useState(false);
   useEffect(() => {
-    if (!wanted) return;
+    if (!known) return;
     let over = false;
     let made: Shared | undefined;
     setAlone(false);
@@ -32,12 +32,12 @@ export function useTogether(id: string, wanted: boolean | undefined) {
       made?.end();
       setShared(undefined);
     };
-  }, [id, wanted]);
+  }, [id, known]);
   const status = useSyncExternalStore(
     (heard) => shared?.onStatus(heard) ?? (() => undefined),
     () => shared?.status ?? ALONE,
   );
-  const waits = wanted === undefined || (wanted && !alone && (!shared || status.state === "opening" || (status.state === "away" && !status.version)));
-  const off = !wanted || alone || status.state === "off" || !status.version;
+  const waits = !known || (!alone && (!shared || status.state === "opening" || (status.state === "away" && !status.version)));
+  const off = !known || alone || status.state === "off" || !status.version;
   return { waits, shared: off ? undefined : shared, status };
 }

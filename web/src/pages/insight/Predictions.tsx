@@ -79,7 +79,7 @@ export function Predictions({ process }: Part) {
           return (
             <>
               <Group gap="sm" mb="sm" align="stretch">
-                <Figure name={t("predictions.error")} value={long(left.error_ms)} more={verdict(left.offered, left.why)} color={left.offered ? undefined : "orange.9"} />
+                <Figure name={t("predictions.error")} value={long(left.error_ms)} more={verdict(left.offered, left.why)} />
                 <Figure name={t("predictions.base")} value={long(Math.min(left.baseline_error_ms.median, left.baseline_error_ms.by_element))} more={t("predictions.gain", { gain: percent(left.gain, language, true) })} />
                 <Figure name={t("predictions.interval", { says: percent(left.interval.says, language) })} value={percent(left.interval.holds, language)} more={t("predictions.width", { width: long(left.interval.width_ms) })} />
                 <Figure name={t("predictions.late")} value={card.late.score.toFixed(3)} more={`${t("predictions.againstscore", { base: card.late.baseline_score.toFixed(3) })}; ${verdict(card.late.offered, card.late.why)}`} />
@@ -90,7 +90,7 @@ export function Predictions({ process }: Part) {
                 <Text size="sm">
                   {t("predictions.from", { model: row.number, learned: card.cases.learned, calibrated: card.cases.calibrated, tested: card.cases.tested, out: card.cases.left_out })} <When at={card.from} exact /> – <When at={card.to} exact />
                 </Text>
-                <Text size="sm" c={drift?.drifted ? "red.9" : undefined}>
+                <Text size="sm" c={drift?.drifted ? "var(--fl-bad)" : undefined}>
                   {!drift || !drift.cases ? t("predictions.drift.none") : t(drift.drifted ? "predictions.drift.yes" : "predictions.drift.no", { cases: drift.cases, holds: percent(drift.holds, language), gain: percent(drift.gain, language, true) })}
                 </Text>
               </Paper>

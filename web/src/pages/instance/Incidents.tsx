@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { get } from "~/api/client";
-import type { Incident } from "~/api/types";
 import { useText } from "~/i18n";
 import { IncidentCard } from "~/shared/IncidentCard";
 import { Answer, Empty } from "~/shared/states";
@@ -10,11 +10,12 @@ import { incidentsAt, type Moment } from "./past";
 export function Incidents({ instance, element, names, moment }: { instance: string; element?: string; names?: Map<string, string>; moment?: Moment }) {
   const t = useText();
   const q = useQuery({ queryKey: ["incidents", instance], queryFn: ({ signal }) => get("/incidents", { instance, limit: 500 }, signal), refetchInterval: 2000 });
-  const of = (rows: Incident[]) => (moment ? incidentsAt(rows, moment) : rows);
+  const all = q.data?.items;
+  const rows = useMemo(() => (all && moment ? incidentsAt(all, moment) : (all ?? [])), [all, moment]);
   return (
-    <Answer of={q} empty={(p) => of(p.items).length === 0 && <Empty title={t(moment ? "instance.incidents.none.then" : "instance.incidents.none")} />}>
-      {(p) =>
-        [...of(p.items)]
+    <Answer of={q} empty={() => rows.length === 0 && <Empty title={t(moment ? "instance.incidents.none.then" : "instance.incidents.none")} />}>
+      {() =>
+        rows
           .filter((i) => !element || i.element === element)
           .sort((a, b) => Number(b.status === "open") - Number(a.status === "open"))
           .map((i) => <IncidentCard key={i.id} of={i} disabled={moment !== undefined} name={names?.get(i.element ?? "")} />)

@@ -83,6 +83,7 @@ export function InstancePage() {
   const past = Boolean(at) && at !== events.at(-1)?.id;
   const path = useMemo(() => pathOf(events, at), [events, at]);
   const said = useMemo(() => remarksOf(events, at), [events, at]);
+  const then = useMemo(() => (past && at && state.data ? { events, at, state: state.data } : undefined), [events, past, at, state.data]);
   const view = useMemo(() => {
     const marks: Record<string, string[]> = {};
     const badges: Record<string, { active?: number; incidents?: number; done?: number }> = {};
@@ -109,7 +110,6 @@ export function InstancePage() {
   const i = instance.data;
   const status = past && state.data ? state.data.status : i.status;
   const onAt = (position: string | undefined) => set({ at: position });
-  const then = past && at && state.data ? { events, at, state: state.data } : undefined;
   const moment = { events, element: search.element, at };
   const parts: Record<(typeof TABS)[number], () => ReactNode> = {
     now: () => (state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />),

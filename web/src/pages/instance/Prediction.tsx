@@ -18,6 +18,7 @@ export function Prediction({ instance, process, names }: { instance: string; pro
   const share = (n: number) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: n > 0.995 || n < 0.005 ? 1 : 0 }).format(n);
   const r = p.remaining;
   const model = p.by === "model";
+  const beyond = p.why === "beyond";
   return (
     <Paper withBorder p="sm" mb="sm" role="group" aria-label={t("predict.title")}>
       <Group gap="xl" align="start">
@@ -25,9 +26,9 @@ export function Prediction({ instance, process, names }: { instance: string; pro
           <Text size="xs" c="dimmed">
             {t("predict.left")}
           </Text>
-          <Text fw={600}>{duration(r.ms)}</Text>
+          <Text fw={600}>{beyond ? t("predict.unknown") : duration(r.ms)}</Text>
           <Text size="xs">
-            {r.low_ms != null && r.high_ms != null && r.says != null ? t("predict.between", { share: share(r.says), low: duration(r.low_ms), high: duration(r.high_ms) }) : t("predict.nointerval")}
+            {r.low_ms != null && r.high_ms != null && r.says != null ? t("predict.between", { share: share(r.says), low: duration(r.low_ms), high: duration(r.high_ms) }) : !beyond && t("predict.nointerval")}
           </Text>
         </div>
         <div>
@@ -35,7 +36,7 @@ export function Prediction({ instance, process, names }: { instance: string; pro
             {t("predict.ends")}
           </Text>
           <Text fw={600}>
-            <When at={p.ends.at} exact />
+            {beyond ? t("predict.unknown") : <When at={p.ends.at} exact />}
           </Text>
           {p.late.share != null && (
             <Text size="xs">
@@ -64,7 +65,7 @@ export function Prediction({ instance, process, names }: { instance: string; pro
         )}
       </Group>
       <Text size="xs" c="dimmed" mt={6}>
-        {model ? t("predict.by", { model: p.model, alike: p.alike, error: duration(r.error_ms), simple: duration(r.baseline_ms), base: duration(r.baseline_error_ms) }) : t("predict.counted", { why: t(`predict.why.${p.why}`), error: duration(r.baseline_error_ms) })}
+        {beyond ? t("predict.beyond") : model ? t("predict.by", { model: p.model, alike: p.alike, error: duration(r.error_ms), simple: duration(r.baseline_ms), base: duration(r.baseline_error_ms) }) : t("predict.counted", { why: t(`predict.why.${p.why}`), error: duration(r.baseline_error_ms) })}
       </Text>
     </Paper>
   );

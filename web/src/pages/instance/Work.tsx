@@ -1,10 +1,10 @@
 import { Anchor, Code, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { Fragment, useState } from "react";
+import { Fragment, useMemo, useState } from "react";
 import { get } from "~/api/client";
 import type { TaskRow } from "~/api/types";
-import { useText } from "~/i18n";
+import { useLanguage, useText } from "~/i18n";
 import { Json } from "~/shared/Json";
 import { Answer, Empty } from "~/shared/states";
 import { Status } from "~/shared/Status";
@@ -31,7 +31,8 @@ const FIGURES = ["cpu_percent", "memory_mb", "disk_kb", "network_kb", "api_calls
 
 function Took({ metrics }: { metrics: Record<string, unknown> }) {
   const t = useText();
-  const told = FIGURES.filter((name) => typeof metrics[name] === "number").map((name) => t(`work.figure.${name}`, { n: Number(metrics[name]).toLocaleString() }));
+  const { language } = useLanguage();
+  const told = FIGURES.filter((name) => typeof metrics[name] === "number").map((name) => t(`work.figure.${name}`, { n: Number(metrics[name]).toLocaleString(language) }));
   const where = Object.values((metrics.environment ?? {}) as Record<string, string>).map(String);
   if (told.length + where.length === 0) return null;
   return (
@@ -48,10 +49,12 @@ export function Work({ instance, element, names, moment }: { instance: string; e
   const t = useText();
   const [open, setOpen] = useState<string>();
   const q = useQuery({ queryKey: ["instance", instance, "tasks"], queryFn: ({ signal }) => get("/tasks", { instance, limit: 500 }, signal), refetchInterval: 3000 });
+  const all = q.data?.items;
+  const rows = useMemo(() => (all && moment ? workAt(all, moment) : (all ?? [])), [all, moment]);
   const called = (x: TaskRow) => names?.get(x.element ?? "") ?? x.name ?? x.element;
   return (
-    <Answer of={q} empty={(p) => (moment ? workAt(p.items, moment) : p.items).length === 0 && <Empty title={t(moment ? "work.none.then" : "work.none")} />}>
-      {(p) => (
+    <Answer of={q} empty={() => rows.length === 0 && <Empty title={t(moment ? "work.none.then" : "work.none")} />}>
+      {() => (
         <Table.ScrollContainer minWidth={640}>
           <Table verticalSpacing={4}>
             <Table.Thead>
@@ -62,7 +65,7 @@ export function Work({ instance, element, names, moment }: { instance: string; e
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
-              {(moment ? workAt(p.items, moment) : p.items)
+              {rows
                 .filter((x) => !element || x.element === element)
                 .map((x) => (
                   <Fragment key={x.id}>

@@ -24,6 +24,8 @@ export function workAt(rows: TaskRow[], moment: Moment): TaskRow[] {
   const made = new Set(before.filter((e) => e.type === "task.created").map((e) => String(e.data.task)));
   const stood = new Map((moment.state.tasks as unknown as StateTask[]).map((x) => [x.task, x]));
   const open = openThen(moment);
+  const taken = new Map<string, number>();
+  for (const e of before) if (e.type === "task.leased") for (const id of (e.data.tasks ?? []) as string[]) taken.set(id, (taken.get(id) ?? 0) + 1);
   const raised = new Map(before.filter((e) => e.type === "incident.raised").map((e) => [String(e.data.task), String(e.data.incident)]));
   return rows
     .filter((row) => made.has(row.id))
@@ -31,8 +33,7 @@ export function workAt(rows: TaskRow[], moment: Moment): TaskRow[] {
       const then = stood.get(row.id);
       if (!then) return row;
       const incident = raised.get(row.id);
-      const taken = before.filter((e) => e.type === "task.leased" && (e.data.tasks as unknown[] | undefined)?.includes(row.id)).length;
-      return { ...row, status: then.status, retries: then.retries ?? row.retries, attempts: taken, assignee: then.assignee ?? null, worker: then.worker ?? null, incident: incident && open.has(incident) ? incident : null, completed_at: null, cancelled_at: null };
+      return { ...row, status: then.status, retries: then.retries ?? row.retries, attempts: taken.get(row.id) ?? 0, assignee: then.assignee ?? null, worker: then.worker ?? null, incident: incident && open.has(incident) ? incident : null, completed_at: null, cancelled_at: null };
     });
 }
 

@@ -9,7 +9,7 @@ import { LegalHolds } from "./LegalHolds";
 import { Subject } from "./Subject";
 
 /** A subject's reference has at most so many characters on the server, too. */
-export const REF_MAX = 200;
+const REF_MAX = 200;
 
 /** Whom protected variables are about: found by their reference, exported, erased, held. */
 export function SubjectsPage() {
