@@ -11,6 +11,7 @@ percent of its lines run. On Python 3.12 and newer that costs little (`sys.monit
 import io
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,9 @@ def main() -> int:
     if covered and sys.version_info >= (3, 12):
         os.environ.setdefault("COVERAGE_CORE", "sysmon")
     below = ["-m", "coverage", "run"] if covered else []
+    # one seed for all processes of a run, or they meet the cases of a set in another order each and the run stops before it began
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(1 << 32)))
+    print(f"== PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}", flush=True)
     tests = ["-m", "pytest", "-q", *extra]
     if covered:
         subprocess.run([sys.executable, "-m", "coverage", "erase"], check=True)

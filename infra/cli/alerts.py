@@ -9,9 +9,9 @@ from urllib.parse import quote
 import typer
 
 from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.options import Json, Limit, Reason, ServerUrl
 from flowledger.infra.cli.output import NO, as_json, console, facts, fail, table
 from flowledger.infra.cli.record_files import ALERTS, read
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Alerts: put, list, show, try on the past, silence, delete; when they fired.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="ALERT")]

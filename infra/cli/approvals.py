@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import as_json, facts, table
 from flowledger.infra.cli.server import Server
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 app = typer.Typer(help="Operations that wait for a second person: list, show, approve, refuse.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(metavar="APPROVAL")]

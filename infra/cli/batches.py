@@ -9,8 +9,8 @@ import typer
 from flowledger.infra.cli.carry import carry_out, finish, follow
 from flowledger.infra.cli.given import file_text, text
 from flowledger.infra.cli.lists import listed, move
+from flowledger.infra.cli.options import DryRun, Json, Limit, Reason, ServerUrl, Yes
 from flowledger.infra.cli.output import USAGE, as_json, facts, fail
-from flowledger.infra.cli.verbs import DryRun, Json, Limit, Reason, ServerUrl, Yes
 
 app = typer.Typer(help="One action for many things: preview, begin, watch, pause, resume, abort.", no_args_is_help=True)
 Batch = Annotated[str, typer.Argument(metavar="BATCH")]

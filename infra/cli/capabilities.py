@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.options import Json, Limit, ServerUrl
 from flowledger.infra.cli.output import USAGE, as_json, busy, console, fail, table
 from flowledger.infra.cli.record_files import read
-from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="Capabilities of the platform: list, show, put, rm.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="CAPABILITY")]

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.options import CONTROL, DryRun, Id, Json, Reason, ServerUrl, Vars, Yes
 from flowledger.infra.cli.output import NO, USAGE, agree, as_json, console, facts, fail, table
 from flowledger.infra.cli.plans import show_plan
-from flowledger.infra.cli.verbs import CONTROL, DryRun, Id, Json, Reason, ServerUrl, Vars, Yes
 
 Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import NO, as_json, console, fail, table
 from flowledger.infra.cli.server import Server
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 app = typer.Typer(help="Evidence: what was asked for in a period, conflicts of duties, who may do what.", no_args_is_help=True)
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help="From then on; without it 30 days back")]

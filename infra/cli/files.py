@@ -13,8 +13,8 @@ from typing import Annotated, BinaryIO
 
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import USAGE, as_json, console, fail, table
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 app = typer.Typer(help="Files of tasks and instances: list, attach, get, detach.", no_args_is_help=True)
 OfTask = Annotated[str, typer.Option("--task", metavar="KEY", help="Of this task")]

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.options import CONTROL, Json, Limit, ServerUrl, Yes
 from flowledger.infra.cli.output import USAGE, agree, as_json, console, fail, table
-from flowledger.infra.cli.verbs import CONTROL, Json, Limit, ServerUrl, Yes
 
 Scope = Literal["instance", "definition", "version", "element", "job_type", "target", "tenant"]
 #: seconds between looks at a release that goes on

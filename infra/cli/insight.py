@@ -9,8 +9,8 @@ from urllib.parse import quote
 import typer
 
 from flowledger.infra.cli.given import json_object
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import as_json, console, table
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 app = typer.Typer(help="Figures and reports from the log: what was done, how long it took, where it waits.", no_args_is_help=True)
 Since = Annotated[str, typer.Option("--from", metavar="TIME", help="At or after this time, like 2026-11-01T00:00:00Z")]

@@ -9,9 +9,9 @@ import typer
 
 from flowledger.infra.cli.insight import Csv, Process, Since, Until, Version, _ask, _seconds, _show
 from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.options import Json, Limit, ServerUrl
 from flowledger.infra.cli.output import as_json, facts
 from flowledger.infra.cli.record_files import KPIS
-from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="KPIs: put, list, show, delete; their figures, and how promises are kept.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="KPI")]

@@ -8,8 +8,8 @@ import typer
 
 from flowledger.infra.cli.given import text
 from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.options import Json, Limit, Reason, ServerUrl
 from flowledger.infra.cli.output import as_json
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Commands that nobody could decide: list, show, replay, discard.", no_args_is_help=True)
 Letter = Annotated[str, typer.Argument(metavar="LETTER")]

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
+from flowledger.infra.cli.options import Json, Reason, ServerUrl
 from flowledger.infra.cli.output import as_json, console, table
-from flowledger.infra.cli.verbs import Json, Reason, ServerUrl
 
 Columns = Sequence[str | tuple[str, str]]
 

@@ -12,8 +12,8 @@ import msgspec
 import typer
 
 from flowledger.infra.cli.keys import keep, keys
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import USAGE, Failed, as_json, fail, for_programs, say
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 DAYS = 30
 RUN = "Sign-in"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.options import CONTROL, Json, Limit, ServerUrl
 from flowledger.infra.cli.output import as_json, table
-from flowledger.infra.cli.verbs import CONTROL, Json, Limit, ServerUrl
 
 
 def operations(

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.options import Json, Limit, ServerUrl
 from flowledger.infra.cli.output import as_json, console, table
 from flowledger.infra.cli.record_files import PROFILES
-from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="API profiles: list, show, put, rm.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="PROFILE", help="NAME, or NAME@VERSION to look at")]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from flowledger.infra.cli.options import DryRun, Json, Reason, ServerUrl, Yes
 from flowledger.infra.cli.output import NO, agree, as_json, console, facts, fail, say, table
-from flowledger.infra.cli.verbs import DryRun, Json, Reason, ServerUrl, Yes
 
 if TYPE_CHECKING:
     from flowledger.infra.cli.bundles.content import Bundle

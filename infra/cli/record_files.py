@@ -10,8 +10,8 @@ from urllib.parse import quote
 import typer
 
 from flowledger.infra.cli.given import file_text
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import NO, as_json, console, fail
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 Row = dict[str, Any]
 

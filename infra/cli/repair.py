@@ -9,8 +9,8 @@ import typer
 
 from flowledger.infra.cli import batches, letters, plans, triggers, views, webhooks
 from flowledger.infra.cli.lists import move
+from flowledger.infra.cli.options import DryRun, Id, Json, Limit, Reason, ServerUrl, Vars
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
-from flowledger.infra.cli.verbs import DryRun, Id, Json, Limit, Reason, ServerUrl, Vars
 
 REPAIR = "Repair"
 Task = Annotated[str, typer.Argument(metavar="TASK")]

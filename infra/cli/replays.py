@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.given import file_text
+from flowledger.infra.cli.options import CONTROL, Json, ServerUrl
 from flowledger.infra.cli.output import USAGE, as_json, console, fail, table
-from flowledger.infra.cli.verbs import CONTROL, Json, ServerUrl
 
 #: outcome -> what is said of it
 SAID = {

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl, Yes
 from flowledger.infra.cli.output import agree, as_json, console, facts, table
 from flowledger.infra.cli.server import Server
-from flowledger.infra.cli.verbs import Json, ServerUrl, Yes
 
 app = typer.Typer(help="For how long what has ended is kept: rules, what would go by now, a step at once.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="RULE", help="Small letters, digits and ._-")]

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.control import operate
+from flowledger.infra.cli.options import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 from flowledger.infra.cli.output import USAGE, as_json, console, facts, fail, table
-from flowledger.infra.cli.verbs import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 
 Definition = Annotated[str, typer.Argument(metavar="ID", help="Process (decision, form) id, or a key of one of its versions")]
 _COLUMNS: list[str | tuple[str, str]] = [

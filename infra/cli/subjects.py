@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl, Yes
 from flowledger.infra.cli.output import NO, agree, as_json, console, facts, fail, table
 from flowledger.infra.cli.server import Server
-from flowledger.infra.cli.verbs import Json, ServerUrl, Yes
 
 app = typer.Typer(help="People whose data is protected: export it, erase it by destroying the key, legal holds.", no_args_is_help=True)
 Ref = Annotated[str, typer.Argument(metavar="SUBJECT", help="The reference, as the model's subject gives it")]

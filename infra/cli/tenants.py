@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.options import Json, Limit, Reason, ServerUrl, Yes
 from flowledger.infra.cli.output import USAGE, agree, as_json, console, facts, fail
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl, Yes
 
 app = typer.Typer(help="Tenants: list, show, make, change, suspend, resume, remove.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="TENANT")]

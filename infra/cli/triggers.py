@@ -9,8 +9,8 @@ import typer
 
 from flowledger.infra.cli.given import file_text
 from flowledger.infra.cli.lists import listed, move
+from flowledger.infra.cli.options import Json, Limit, Reason, ServerUrl
 from flowledger.infra.cli.output import as_json, facts, table
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Triggers: list, show, try, pause, resume, delete; what they have parked.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="TRIGGER")]

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.options import Json, ServerUrl
 from flowledger.infra.cli.output import as_json, console, table
-from flowledger.infra.cli.verbs import Json, ServerUrl
 
 app = typer.Typer(help="Views: filters of lists that people keep and share: list, save, delete.", no_args_is_help=True)
 Page = Annotated[str, typer.Option("--page", help="instances, tasks or incidents")]

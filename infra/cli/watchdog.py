@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.control import operate
+from flowledger.infra.cli.options import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 from flowledger.infra.cli.output import as_json, console, fail, table
-from flowledger.infra.cli.verbs import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 
 app = typer.Typer(invoke_without_command=True, help="What should hold of all that runs, and doesn't: list it, repair it.")
 _COLUMNS: list[str | tuple[str, str]] = ["id", "kind", "process", "instance", "element", "since", "repairs"]

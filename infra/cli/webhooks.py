@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed, move
+from flowledger.infra.cli.options import Json, Limit, Reason, ServerUrl
 from flowledger.infra.cli.output import as_json, console, facts, table
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(
     help="Webhooks: put, list, show, try, pause, resume, delete; what they have sent, and what nobody took.", no_args_is_help=True

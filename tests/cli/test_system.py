@@ -193,10 +193,10 @@ def test_tenants_are_apart(http):
 
 @pytest.mark.req("D-API-011")
 def test_pages_of_a_real_list_meet_each_row_once(http):
-    ids = {start(http, "waits", variables={"order": "p"}, business_key="pages")["id"] for _ in range(7)}
-    last = start(http, "waits", variables={"order": "p"}, business_key="pages")
-    ids.add(last["id"])
-    time.sleep(0.3)
+    made = [start(http, "waits", variables={"order": "p"}, business_key="pages") for _ in range(8)]
+    ids = {i["id"] for i in made}
+    for i in made:  # each partition has a position of its own
+        http.get("/v1/instances", params={"business_key": "pages", "wait_for": i["position"]})
     seen, cursor = [], None
     while True:
         page = http.get("/v1/instances", params={"business_key": "pages", "limit": 3, **({"cursor": cursor} if cursor else {})}).json()
