@@ -41,6 +41,7 @@ export type InstanceState = Omit<Given<Schemas["State"]>, "tokens" | "variables"
   incidents: { element: string; code: string; message: string }[];
 };
 export type Tree = Given<Schemas["Tree"]>;
+export type Overview = Given<Schemas["Overview"]>;
 export type Health = Given<Schemas["Health"]>;
 export type Decision = Given<Schemas["Decision"]>;
 export type RuleCoverage = Schemas["RuleCoverage"];
