@@ -45,6 +45,7 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    overview,
     predictions,
     presence,
     retention,
@@ -74,6 +75,7 @@ from flowledger.api.together import socket as together
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
+    "overview": overview.HANDLERS,
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
     "presence": presence.HANDLERS,
