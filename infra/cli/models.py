@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flowledger.infra.cli.model_files import models_in
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
 from flowledger.infra.cli.plugins import plugged
 
@@ -22,6 +23,14 @@ def _read(file: Path) -> tuple[Any, list[Any]]:
     return graph, found + findings(graph, file.name)
 
 
+def _folder(folder: Path) -> list[Path]:
+    """Its models; JSON and YAML of something else lie beside them."""
+    from flowledger.kernel.model.formats import detect
+
+    found = [file for file in models_in(folder) if detect(file.read_bytes(), file.name) != "unknown"]
+    return found or fail(f"{folder}: expected a folder with models, found none in it", USAGE)
+
+
 def finding_view(finding: Any, file: str) -> dict[str, Any]:
     return {
         "file": file, "line": finding.line, "column": finding.column, "element": finding.element, "severity": finding.severity,
@@ -30,8 +39,22 @@ def finding_view(finding: Any, file: str) -> dict[str, Any]:
 
 
 def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
-    """`conformance`: what the standard forbids counts as an error does, whether or not it runs."""
-    found = [finding_view(f, str(file)) for file in files for f in _read(file)[1]]
+    """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Of a folder all models; decision models import one another."""
+    from flowledger.kernel.dmn.linking import File, link
+
+    files = [file for each in files for file in (_folder(each) if each.is_dir() else [each])]
+    read = [_read(file) for file in files]
+    decisions = {
+        n: File(graph.decisions, graph.source, file.name)
+        for n, (file, (graph, _)) in enumerate(zip(files, read, strict=True))
+        if graph is not None and graph.format == "dmn"
+    }
+    linked = link(decisions, lambda namespace: [])
+    found = [
+        finding_view(f, str(file))
+        for n, (file, (_, findings)) in enumerate(zip(files, read, strict=True))
+        for f in (linked[n].findings if n in linked else findings)
+    ]
     errors = sum(f["severity"] == "error" for f in found)
     broken = sum(f["standard"] for f in found)
     if json:
