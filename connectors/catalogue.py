@@ -19,6 +19,7 @@ from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
+from flowledger.connectors.soap.config import SoapConfig
 from flowledger.connectors.sql.config import SqlConfig
 from flowledger.connectors.sqs import SqsConfig, SqsConnector
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
@@ -28,6 +29,7 @@ CONFIGS: dict[str, type[Config]] = {
     "http": HttpConfig,
     "graphql": GraphQLConfig,
     "openapi": OpenApiConfig,
+    "soap": SoapConfig,
     "sql": SqlConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
@@ -61,12 +63,14 @@ def connectors() -> tuple[Connector, ...]:
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
     from flowledger.connectors.openapi.connector import OpenApiConnector
+    from flowledger.connectors.soap.connector import SoapConnector
     from flowledger.connectors.sql.connector import SqlConnector
 
     return (
         HttpConnector(),
         GraphQLConnector(),
         OpenApiConnector(),
+        SoapConnector(),
         SqlConnector(),
         MailConnector(),
         NotifyConnector(),
