@@ -350,9 +350,10 @@ def validate(
     ] = False,
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
+    from flowledger.infra.cli.model_files import models_of
     from flowledger.infra.cli.models import validate
 
-    validate(files, json, conformance)
+    validate(models_of(files), json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)

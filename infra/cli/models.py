@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flowledger.infra.cli.model_files import models_in
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
 from flowledger.infra.cli.plugins import plugged
 
@@ -23,14 +22,6 @@ def _read(file: Path) -> tuple[Any, list[Any]]:
     return graph, found + findings(graph, file.name)
 
 
-def _folder(folder: Path) -> list[Path]:
-    """Its models; JSON and YAML of something else lie beside them."""
-    from flowledger.kernel.model.formats import detect
-
-    found = [file for file in models_in(folder) if detect(file.read_bytes(), file.name) != "unknown"]
-    return found or fail(f"{folder}: expected a folder with models, found none in it", USAGE)
-
-
 def finding_view(finding: Any, file: str) -> dict[str, Any]:
     return {
         "file": file, "line": finding.line, "column": finding.column, "element": finding.element, "severity": finding.severity,
@@ -39,10 +30,9 @@ def finding_view(finding: Any, file: str) -> dict[str, Any]:
 
 
 def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
-    """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Of a folder all models; decision models import one another."""
+    """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Decision models among them import one another."""
     from flowledger.kernel.dmn.linking import File, link
 
-    files = [file for each in files for file in (_folder(each) if each.is_dir() else [each])]
     read = [_read(file) for file in files]
     decisions = {
         n: File(graph.decisions, graph.source, file.name)
