@@ -404,6 +404,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 def _register() -> None:
     from flowledger.infra.cli import (
         alerts,
+        analysts,
         approvals,
         capabilities,
         connectors,
@@ -447,6 +448,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
+    app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)
