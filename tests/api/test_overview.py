@@ -12,8 +12,6 @@ from flowledger.events.base import Rejected
 
 from .conftest import instance_row
 
-pytestmark = pytest.mark.req("D-UI-001")
-
 
 def found(n: int, **more: Any) -> dict[str, Any]:
     return {"findings": [], "counts": {"token_stuck": n}, **more}
