@@ -12,7 +12,7 @@ from flowledger.events.base import Rejected
 
 from .conftest import instance_row
 
-pytestmark = pytest.mark.req("D-UI-001")
+pytestmark = pytest.mark.req("APG-UI-002")
 
 
 def found(n: int, **more: Any) -> dict[str, Any]:

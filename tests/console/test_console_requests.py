@@ -14,7 +14,7 @@ from flowledger.api import console
 
 from .conftest import Served
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("D-UI-001", "PERF-UI-001")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 #: what each page asks at most, where that is not two. Those with more show several things of one, each of which comes, and is asked again, by itself:
 MOST = {
     "": 1,
