@@ -148,6 +148,7 @@ HTTP: dict[str, str] = {
     "GET /v1/capabilities/{name}": "directory:read",
     "PUT /v1/capabilities/{name}": "directory:write",
     "DELETE /v1/capabilities/{name}": "directory:write",
+    "POST /v1/capabilities/{name}/events": "messages:publish",
     "GET /v1/profiles": "definitions:read",
     "GET /v1/profiles/{name}": "definitions:read",
     "PUT /v1/profiles/{name}": "definitions:write",

@@ -39,6 +39,7 @@ const routes = [
   page("/operations/subjects", () => import("~/pages/subjects/SubjectsPage"), "SubjectsPage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 
