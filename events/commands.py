@@ -91,6 +91,8 @@ class StartInstance(Command, frozen=True):
     root: int = 0
     start_element: str = ""
     start_payload: dict[str, Any] | None = None
+    #: set by a trigger: files that came with what starts it, `{name, uri, media_type, size, sha256}` each
+    files: list[dict[str, Any]] | None = None
 
 
 class CancelInstance(Command, frozen=True):
