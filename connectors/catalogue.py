@@ -13,6 +13,7 @@ from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.mcp import McpConfig, McpConnector
+from flowledger.connectors.mongodb.config import MongoConfig
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
@@ -31,6 +32,7 @@ CONFIGS: dict[str, type[Config]] = {
     "openapi": OpenApiConfig,
     "soap": SoapConfig,
     "sql": SqlConfig,
+    "mongodb": MongoConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
     "kafka": KafkaConfig,
@@ -62,6 +64,7 @@ def connectors() -> tuple[Connector, ...]:
     from flowledger.connectors.git.connector import GitConnector
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
+    from flowledger.connectors.mongodb.connector import MongoConnector
     from flowledger.connectors.openapi.connector import OpenApiConnector
     from flowledger.connectors.soap.connector import SoapConnector
     from flowledger.connectors.sql.connector import SqlConnector
@@ -72,6 +75,7 @@ def connectors() -> tuple[Connector, ...]:
         OpenApiConnector(),
         SoapConnector(),
         SqlConnector(),
+        MongoConnector(),
         MailConnector(),
         NotifyConnector(),
         KafkaConnector(),
