@@ -73,6 +73,18 @@ async function answer(response: Response): Promise<unknown> {
 /** Where a token stands for the person, no cookie of the browser does. */
 const ask = (url: string, init: RequestInit) => fetch(url, byToken() ? { ...init, credentials: "omit" } : init);
 
+/** A change. What takes a fresh proof by a passkey has it shown, and is asked once more. */
+async function asked(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  const response = await ask(url, init);
+  if (response.status !== 403 || "X-Step-Up" in init.headers) return response;
+  const problem = (await response.clone().json().catch(() => ({}))) as Problem;
+  if (problem.code !== "STEP_UP_NEEDED") return response;
+  const id = await (await import("./passkeys")).stepUp(problem);
+  if (!id) return response;
+  init.headers["X-Step-Up"] = id;
+  return ask(url, init);
+}
+
 /** Answers that were asked for before the page was there, by their address: each is taken once, and not when it has become old. */
 const ahead = new Map<string, { until: number; answer: Promise<Response> }>();
 const AHEAD_MS = 5_000;
@@ -131,7 +143,7 @@ export async function getFile(path: string): Promise<Blob> {
 
 /** What a request answers, as a file. */
 export async function sendForFile<A extends PathOf<"POST">>(path: A, body: BodyOf<"POST", A>): Promise<Blob> {
-  const response = await ask(`/v1${path}`, { method: "POST", headers: headers({ Accept: "*/*", "Content-Type": "application/json" }), body: JSON.stringify(body) });
+  const response = await asked(`/v1${path}`, { method: "POST", headers: headers({ Accept: "*/*", "Content-Type": "application/json" }), body: JSON.stringify(body) });
   if (!response.ok) await answer(response);
   return response.blob();
 }
@@ -145,14 +157,14 @@ export async function sendFile(path: string, file: File): Promise<void> {
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
 export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
   const id = crypto.randomUUID();
-  const init: RequestInit = {
-    method,
+  const init = {
+    method: method as string,
     headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
     body: body === undefined ? undefined : JSON.stringify(body),
   };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await ask(`/v1${path}${query(params)}`, init);
+      const response = await asked(`/v1${path}${query(params)}`, init);
       if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;

@@ -39,6 +39,8 @@ const routes = [
   page("/operations/subjects", () => import("~/pages/subjects/SubjectsPage"), "SubjectsPage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
+  page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 
