@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -51,7 +51,8 @@ class DecideBody(Body):
 
 
 class Approval(msgspec.Struct, kw_only=True):
-    """`status`: waiting, approved, refused, used, expired. `digest`: SHA-256 of what was asked: method, path, query and body."""
+    """`status`: waiting, approved, refused, used, expired. `digest`: SHA-256 of what was asked: method, path, query and body.
+    `right`: who decides needs it as well as `approvals:decide`; empty: that alone."""
 
     id: str
     operation: str
@@ -63,6 +64,7 @@ class Approval(msgspec.Struct, kw_only=True):
     asked_at: str
     expires_at: str
     status: str
+    right: str
     decided_by: str | None = None
     decided_at: str | None = None
     answer: str | None = None
@@ -83,7 +85,7 @@ def _now_us() -> int:
 def _shown(id: str, v: dict[str, Any], position: str | None = None) -> Approval:
     over = v["until_us"] <= _now_us() and v["status"] in (WAITING, APPROVED)
     return Approval(
-        id=id, operation=v["operation"], method=v["method"], path=v["path"], digest=v["digest"], by=v["by"], reason=v["reason"],
+        id=id, operation=v["operation"], right=v["right"], method=v["method"], path=v["path"], digest=v["digest"], by=v["by"], reason=v["reason"],
         asked_at=time_text(v["at_us"]) or "", expires_at=time_text(v["until_us"]) or "", status="expired" if over else v["status"],
         decided_by=v.get("decided_by"), decided_at=time_text(v.get("decided_us") or 0), answer=v.get("answer"), position=position,
     )  # fmt: skip
@@ -113,13 +115,11 @@ async def named_in(request: ApiRequest, wanted: tuple[str, ...]) -> str:
     if request.method in SAFE or request.query_params.get("dry_run") == "true":
         return ""
     operation, _ = operation_of(request.scope)
-    if operation == "create_batch" and operation not in wanted:
-        return await _of_batch(
-            request,
-            wanted,
-            "resolve" if operation_id(request.scope["route_handler"], request.method, []) == "resolve_group_incident" else "",
-        )
-    return operation if operation in wanted else ""
+    handler = request.scope["route_handler"]
+    if operation == "create_batch":
+        group = operation_id(handler, request.method, []) == "resolve_group_incident"
+        return await _of_batch(request, wanted, "resolve" if group else "")
+    return operation if operation in wanted and not (_can_be_dry(handler) and await _dry(request)) else ""
 
 
 async def second(request: ApiRequest) -> None:
@@ -143,7 +143,23 @@ async def _of_batch(request: ApiRequest, wanted: tuple[str, ...], action: str) -
         body = msgspec.json.decode(await request.body() or b"{}", type=_Batch)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""  # the route reads it in the same way, and says what is wrong with it
-    return "" if body.dry_run else of_action(action or body.action, wanted)
+    if body.dry_run:
+        return ""
+    return "create_batch" if "create_batch" in wanted else of_action(action or body.action, wanted)
+
+
+def _can_be_dry(handler: Any) -> bool:
+    """Its body may say that nothing is to happen. Of other routes that word means nothing, and lets nobody by."""
+    field = handler.parsed_data_field
+    kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return any("dry_run" in getattr(kind, "__struct_fields__", ()) for kind in kinds)
+
+
+async def _dry(request: ApiRequest) -> bool:
+    try:
+        return msgspec.json.decode(await request.body() or b"{}", type=_Batch).dry_run
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def of_action(action: str, wanted: Iterable[str]) -> str:

@@ -19,7 +19,20 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 
 #: addresses that the console's own router knows
-PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "account", "step-up", "api")
+PAGES = (
+    "sign-in",
+    "processes",
+    "instances",
+    "tasks",
+    "designer",
+    "decisions",
+    "operations",
+    "insight",
+    "approvals",
+    "account",
+    "step-up",
+    "api",
+)
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -46,6 +59,7 @@ SHOWS = {
     "insight/alerts": "AlertsPage",
     "account": "AccountPage",
     "step-up/": "StepUpPage",
+    "approvals": "ApprovalsPage",
     "api": "ApiPage",
 }
 _PACKED = (".js", ".css", ".svg", ".json", ".html", ".map", ".wasm")

@@ -26,7 +26,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 SCHEMES = {"http": 80, "https": 443}
 #: what else is spoken to the outside, by words that rules may name
-SERVICES = {"postgresql": 5432, "mysql": 3306, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379, "imap": 993}
+SERVICES = {"postgresql": 5432, "mysql": 3306, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379, "imap": 993, "mongodb": 27017}
 URL_CHARS_MAX = 8_192
 #: addresses of one name that are looked at and tried
 ADDRESSES_MAX = 16

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from flowledger.events import task as ta
 from flowledger.events.wire import NAMES
-from flowledger.projections import about, by_variables, held, lists, search, task_order
+from flowledger.projections import about, by_variables, held, lists, names, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, iso, number_of, plain, plain_event
@@ -346,7 +346,10 @@ async def get_definition_source(r: Reader, tenant: str, ref: str, version: int |
 
 
 async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "incidents", fi.where(tenant, given, lists.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
+    """With what their elements are called (`element_name`)."""
+    page = await _list(r, "*", "incidents", fi.where(tenant, given, lists.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
+    await names.put(r, tenant, page["items"])
+    return page
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
@@ -359,6 +362,8 @@ async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
         )
         for last in await r.rows(query, [tenant, int(found["task"]), found["created_at"]]):
             found["error"] = {**last["errors"], "at": iso(last["ended_at"])}
+    if found is not None:
+        await names.put(r, tenant, [found])
     return found
 
 

@@ -94,9 +94,19 @@ def stubs(
 def mcp(
     process: Annotated[list[str] | None, typer.Option("--process", metavar="ID", help="These are tools; none: all in service")] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="It looks, and starts and answers nothing")] = False,
+    http: Annotated[
+        int, typer.Option("--http", metavar="PORT", min=0, max=65535, help="Over HTTP, for callers with credentials of their own")
+    ] = 0,
+    host: Annotated[str, typer.Option("--host", help="Where --http listens")] = "127.0.0.1",
+    name: Annotated[list[str] | None, typer.Option("--name", metavar="HOST", help="What --http is called by, beside this machine")] = None,
     server: ServerUrl = "",
 ) -> None:
-    """A server of the Model Context Protocol over stdin and stdout: processes as tools of an assistant, by your rights."""
+    """A server of the Model Context Protocol: processes as tools of an assistant, over stdin and stdout by your rights, or over HTTP by each caller's."""
+    if http:
+        from flowledger.infra.cli import mcp_http
+
+        mcp_http.serve(server, process or [], read_only, host, http, name or [])
+        return
     import sys
 
     from flowledger.infra.cli.mcp import serve
@@ -392,6 +402,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 def _register() -> None:
     from flowledger.infra.cli import (
         alerts,
+        analysts,
         approvals,
         capabilities,
         connectors,
@@ -435,6 +446,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
+    app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)

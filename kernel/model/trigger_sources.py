@@ -77,6 +77,10 @@ SOURCES: dict[str, Source] = {
         _schedule, read=False,
     ),
     "webhook": Source(webhook.FIELDS, webhook.whole, read=False),
+    "capability": Source({
+        "name": Field(f.text(r"[a-z][a-z0-9_-]*", "the name of a capability", 64), True),
+        "events": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "names of its events")), True),
+    }, read=False),
     "events": Source({
         "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes"))),
         "from": Field(f.one_of("now", "start")),

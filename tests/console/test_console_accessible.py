@@ -25,6 +25,7 @@ PAGES = {
     "task history": "/tasks/{task}?tab=history",
     "alerts": "/insight/alerts",
     "subjects": "/operations/subjects",
+    "approvals": "/approvals",
     "processes": "/processes",
     "process": "/processes/order",
     "compare": "/processes/document-approval?tab=compare",

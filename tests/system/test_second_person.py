@@ -116,6 +116,31 @@ async def test_a_request_with_an_id_and_a_plan_is_done_by_two_people_too(place, 
         assert (await asked(http, *cancel, X_Approval=id, Idempotency_Key="k4"))[0] == 403, "and is not done again by another one"
 
 
+async def test_who_looks_before_needs_nobody_whether_the_query_or_the_body_says_so(place, database, tmp_path):
+    named = ("create_batch", "modify_instance", "change_rollout", "put_retention")
+    async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=named) as (_, http):
+        x = Caller(http, place)
+        assert (await x.ok("GET", "me"))["second_person"] == list(named)
+        await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+        [key] = await x.start("p", 1)
+        wishes = (
+            ("batches", {"action": "suspend", "ids": [key]}),
+            (f"instances/{key}/modify", {"instructions": [{"cancel": "u"}], "force": True}),
+            ("definitions/p/rollout", {"stop_starts": True}),
+        )
+        for path, wish in wishes:
+            status, looked = await asked(http, "ann", "POST", path, {**wish, "dry_run": True})
+            assert status == 200, looked
+            status, waits = await asked(http, "ann", "POST", path, {**wish, "dry_run": False})
+            assert waits["code"] == "APPROVAL_NEEDED", waits
+            assert (await x.ok("GET", f"approvals/{waits['approval']}"))["right"], "who decides needs the right to it as well"
+        rule = {"after": "P1Y", "reason": "r", "dry_run": True}
+        assert (await asked(http, "ann", "PUT", "retention/all", rule))[1]["code"] == "APPROVAL_NEEDED", (
+            "where the word means nothing it lets nobody by"
+        )
+        assert (await asked(http, "ann", "POST", "batches", {"action": 7}))[0] == 400, "what can't be read is told so"
+
+
 @pytest.mark.req("D-CMP-003")
 async def test_a_start_that_is_refused_starts_nothing_and_the_verdict_is_kept(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("start_instance",)) as (_, http):

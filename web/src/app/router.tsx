@@ -41,6 +41,7 @@ const routes = [
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
   page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
   page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),
+  page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 

@@ -7,9 +7,10 @@ import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
 import { platform as enPlatform } from "./en-platform";
 import { privacy as enPrivacy } from "./en-privacy";
+import { second as enSecond } from "./en-second";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy };
+const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enSecond };
 
 type Texts = Record<string, string>;
 interface Language {
