@@ -55,6 +55,8 @@ SHOWS = {
     "decisions/": "DecisionPage",
     "operations": "OperationsPage",
     "operations/subjects": "SubjectsPage",
+    "operations/retention": "RetentionPage",
+    "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
     "insight/alerts": "AlertsPage",
     "account": "AccountPage",

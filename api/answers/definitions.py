@@ -36,6 +36,16 @@ class Version(msgspec.Struct, kw_only=True):
     created_at: str | None = None
 
 
+class ImportedModel(msgspec.Struct, kw_only=True):
+    """A requirements graph that a decision model was bound to when it was deployed."""
+
+    namespace: str
+    id: Key
+    key: Key
+    definition_id: str
+    version: int
+
+
 class DefinitionDetail(Definition, kw_only=True):
     """With all its versions, the newest first."""
 
@@ -49,6 +59,8 @@ class DefinitionDetail(Definition, kw_only=True):
     created_by: str | None = None
     deleted_at: str | None = None
     validation_result: Any = None
+    #: of a decision or a requirements graph: what its file imports
+    imports: list[ImportedModel] = []
     metadata: Any = None
     versions: list[Version] = []
     position: str | None = None

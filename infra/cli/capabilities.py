@@ -13,8 +13,8 @@ from flowledger.infra.cli.options import Json, Limit, ServerUrl
 from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, fail, table
 from flowledger.infra.cli.record_files import read
 
-#: seconds for an answer, and capabilities that one may have
-DISCOVERY_S, DISCOVERED_MAX = 10.0, 1_000
+#: seconds for an answer, its bytes, and capabilities that one may have
+DISCOVERY_S, DISCOVERY_BYTES_MAX, DISCOVERED_MAX = 10.0, 16 * 1024 * 1024, 1_000
 app = typer.Typer(help="Capabilities of the platform: list, show, put, discover, rm.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="CAPABILITY")]
 
@@ -83,12 +83,19 @@ def discover(
 
 
 def _told(url: str) -> dict[str, dict[str, Any]]:
+    from json import loads
+
     import httpx2
 
     try:
-        answer = httpx2.get(url, timeout=DISCOVERY_S)
-        answer.raise_for_status()
-        found = answer.json()
+        with httpx2.stream("GET", url, timeout=DISCOVERY_S) as answer:
+            answer.raise_for_status()
+            body = b""
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > DISCOVERY_BYTES_MAX:
+                    fail(f"{url}: expected at most {DISCOVERY_BYTES_MAX} bytes, found more", NO)
+        found = loads(body)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as e:
         fail(f"{url}: {e}", NO)
     if not isinstance(found, dict) or not 0 < len(found) <= DISCOVERED_MAX or not all(isinstance(r, dict) for r in found.values()):

@@ -12,6 +12,8 @@ from flowledger.events.base import Rejected
 
 from .conftest import instance_row
 
+pytestmark = pytest.mark.req("APG-UI-002")
+
 
 def found(n: int, **more: Any) -> dict[str, Any]:
     return {"findings": [], "counts": {"token_stuck": n}, **more}

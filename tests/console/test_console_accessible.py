@@ -26,6 +26,8 @@ PAGES = {
     "alerts": "/insight/alerts",
     "subjects": "/operations/subjects",
     "approvals": "/approvals",
+    "retention": "/operations/retention",
+    **{f"evidence {tab}": f"/operations/evidence?tab={tab}" for tab in ("report", "duties", "access")},
     "processes": "/processes",
     "process": "/processes/order",
     "compare": "/processes/document-approval?tab=compare",

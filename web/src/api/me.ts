@@ -52,6 +52,9 @@ const NEEDS = {
   subjects: "subjects:read",
   subjectExport: "subjects:export",
   subjectErase: "subjects:erase",
+  evidence: "evidence:read",
+  retention: "retention:read",
+  retentionWrite: "retention:write",
   approvals: "approvals:read",
   decide: "approvals:decide",
 } as const;

@@ -1,4 +1,5 @@
 import { de } from "./de";
+import { audit } from "./de-audit";
 import { control } from "./de-control";
 import { designer } from "./de-designer";
 import { doors } from "./de-doors";
@@ -9,4 +10,4 @@ import { privacy } from "./de-privacy";
 import { second } from "./de-second";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy, ...second };
+export const german: Record<string, string> = { ...de, ...audit, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy, ...second };
