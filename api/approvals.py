@@ -78,6 +78,15 @@ class _Batch(msgspec.Struct):
     dry_run: bool = False
 
 
+class _Deployment(msgspec.Struct):
+    """What is looked at of its body."""
+
+    profiles: dict[str, Any] | None = None
+
+
+PROFILE = "put_profile"
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 
@@ -119,6 +128,13 @@ async def named_in(request: ApiRequest, wanted: tuple[str, ...]) -> str:
     if operation == "create_batch":
         group = operation_id(handler, request.method, []) == "resolve_group_incident"
         return await _of_batch(request, wanted, "resolve" if group else "")
+    if (
+        operation not in wanted
+        and PROFILE in wanted
+        and request.scope["path_template"] == "/v1/deployments"
+        and await _has_profiles(request)
+    ):
+        return PROFILE
     return operation if operation in wanted and not (_can_be_dry(handler) and await _dry(request)) else ""
 
 
@@ -135,6 +151,14 @@ async def second(request: ApiRequest) -> None:
         await _use(s, request, given, operation, digest)
     else:
         await _wait(s, request, operation, digest)
+
+
+async def _has_profiles(request: ApiRequest) -> bool:
+    """Profiles may go with models: what needs a second person by itself needs one then, too."""
+    try:
+        return bool(msgspec.json.decode(await request.body() or b"{}", type=_Deployment).profiles)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # a form, which has none; or the route says what is wrong with it
 
 
 async def _of_batch(request: ApiRequest, wanted: tuple[str, ...], action: str) -> str:
