@@ -41,6 +41,8 @@ const routes = [
   page("/operations/evidence", () => import("~/pages/evidence/EvidencePage"), "EvidencePage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
+  page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),
   page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
