@@ -1,5 +1,5 @@
 import { Select, SimpleGrid, Text } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { get } from "~/api/client";
 import type { AnswerOf } from "~/api/types";
@@ -23,7 +23,7 @@ export function Forecast({ search, process, set }: Part) {
   const window = one(WINDOWS, search.window, "hour");
   const ahead = one(AHEAD, search.ahead, "7");
   const steps = Number(ahead) * (window === "hour" ? 24 : 1);
-  const q = useQuery({ queryKey: ["insight", "/forecasts", process, measure, window, steps], queryFn: async ({ signal }) => (await get("/forecasts", { process, measure, window, steps }, signal)) as unknown as AnswerOf<"get", "/forecasts"> });
+  const q = useQuery({ placeholderData: keepPreviousData, queryKey: ["insight", "/forecasts", process, measure, window, steps], queryFn: async ({ signal }) => (await get("/forecasts", { process, measure, window, steps }, signal)) as unknown as AnswerOf<"get", "/forecasts"> });
   const chart = useMemo(() => {
     const items = q.data?.items ?? [];
     const series: Series[] = [
