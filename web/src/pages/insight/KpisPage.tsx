@@ -27,7 +27,7 @@ function Kpis() {
   const navigate = useNavigate();
   const [making, setMaking] = useState(false);
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: Object.fromEntries(Object.entries({ ...search, ...more }).filter(([, v]) => v)) as Search, replace: true });
-  const known = useQuery({ queryKey: ["insight", "/kpis"], queryFn: ({ signal }) => get("/kpis", { limit: 1000 }, signal) });
+  const known = useQuery({ queryKey: ["/kpis"], queryFn: ({ signal }) => get("/kpis", { limit: 1000 }, signal) });
   const promises = useQuery({
     queryKey: ["insight", "/reports/sla", search.last],
     placeholderData: keepPreviousData,

@@ -95,7 +95,7 @@ export function Card({ of: kpi, promise: p, search, set, writes }: { of: Kpi; pr
           go={async () => {
             await send("DELETE", `/kpis/${encodeURIComponent(kpi.name)}` as `/kpis/${string}`);
             notifications.show({ message: t("kpis.removed"), color: "teal" });
-            await client.invalidateQueries({ queryKey: ["insight"] });
+            await Promise.all(["/kpis", "insight"].map((key) => client.invalidateQueries({ queryKey: [key] })));
           }}
         />
       )}

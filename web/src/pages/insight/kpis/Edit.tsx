@@ -34,7 +34,7 @@ export function Edit({ of, close }: { of?: Kpi; close: () => void }) {
       go={async () => {
         await send("PUT", `/kpis/${encodeURIComponent(wish.name.trim())}` as `/kpis/${string}`, recordOf(wish, of) as never);
         notifications.show({ message: t("kpis.saved"), color: "teal" });
-        await client.invalidateQueries({ queryKey: ["insight"] });
+        await Promise.all(["/kpis", "insight"].map((key) => client.invalidateQueries({ queryKey: [key] })));
       }}
     >
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
