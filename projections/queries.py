@@ -56,7 +56,8 @@ MESSAGE = (
 )
 DEFINITION_SUMMARY = (
     "tenant_id, id, definition_id, kind, name, description, version, version_tag, content_hash, resource, format, notation, status, "
-    "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version"
+    "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version, "
+    "outline -> '' -> 'imports' AS imports"
 )
 
 _DEFINITIONS = "SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s"

@@ -37,6 +37,7 @@ Hold = Annotated[bool | None, typer.Option("--hold", help="Start in hold: everyt
 Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML")]
+Models = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML, or folders with such files")]
 
 
 @app.callback(invoke_without_command=True)
@@ -342,16 +343,17 @@ def projections_rebuild(
 
 @app.command(rich_help_panel=MODELS)
 def validate(
-    files: Files,
+    files: Models,
     json: Json = False,
     conformance: Annotated[
         bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
     ] = False,
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
+    from flowledger.infra.cli.model_files import models_of
     from flowledger.infra.cli.models import validate
 
-    validate(files, json, conformance)
+    validate(models_of(files), json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)
