@@ -18,6 +18,8 @@ FALSE_SHARE = 0.05
 #: cases in an hour, and before it, without which nothing is asked of times; by how much they must differ
 CASES_MIN, BEFORE_MIN, FACTOR = 5, 30, 1.5
 HOURS_OF_DAY = 24
+#: how far back times are looked at
+DURATION_HOURS = 28 * HOURS_OF_DAY
 #: of counts: how much more or less than expected, so that it is worth telling
 TIMES = 1.5
 
@@ -80,6 +82,45 @@ def durations(
                 continue
             value, middle = percentile_ms(buckets, n, 0.5) or 0.0, percentile_ms(usual, m, 0.5) or 0.0
             out.append(Found("duration", element, hour, value, middle, ranks.p_value))
+    return out
+
+
+def by_hour(
+    counts: Sequence[int], spreads: Mapping[str, Mapping[int, Mapping[int, int]]], asked: int, first_hour: int
+) -> list[list[Found]]:
+    """Questions of each of the last `asked` hours of a series, each held against what was before it alone: as it could be asked when the hour was over.
+    `spreads`: element -> place in the series -> buckets; `first_hour`: of its day, that of the series' first. Hours before the first count are none of its."""
+    known: dict[str, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+    begin = len(counts) - asked
+    began = next((n for n, n_began in enumerate(counts) if n_began), len(counts))
+
+    def count(place: int, sign: int) -> None:
+        for element, hours in spreads.items():
+            for bucket, n in hours.get(place, {}).items():
+                mine = known[element][(first_hour + place) % HOURS_OF_DAY]
+                mine[bucket] += sign * n
+                if not mine[bucket]:
+                    del mine[bucket]
+
+    for place in range(max(0, begin - DURATION_HOURS), begin):
+        count(place, 1)
+    out = []
+    for place in range(begin, len(counts)):
+        mine = {element: {0: hours[place]} for element, hours in spreads.items() if place in hours}
+        out.append([*volumes(counts[began : place + 1], min(1, max(0, place + 1 - began))), *durations(known, mine, first_hour + place)])
+        count(place, 1)
+        count(place - DURATION_HOURS, -1)
+    return out
+
+
+def told_by_hour(questions: Sequence[Sequence[Found]]) -> list[list[Found]]:
+    """Of each hour what is told of it when it is over: its questions are adjusted together with those of the day before it, so that looking each hour
+    makes no more of chance than looking once a day."""
+    out = []
+    for place, mine in enumerate(questions):
+        day = [f for hour in questions[max(0, place - HOURS_OF_DAY + 1) : place] for f in hour]
+        sure = compare.adjusted([f.p_value for f in [*day, *mine]])[len(day) :]
+        out.append([f._replace(p_value=p) for f, p in zip(mine, sure, strict=True) if p < FALSE_SHARE and _differs(f)])
     return out
 
 

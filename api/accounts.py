@@ -92,8 +92,9 @@ async def me(request: ApiRequest) -> Response[a.Me]:
     caller = s.identify(request)
     if s.accounts is None:
         return reply({"auth": "none", "kind": "nobody", "name": caller.actor, "roles": list(ROLES), "rights": list(RIGHTS), "tenant": caller.tenant,
-                      "tenants": [caller.tenant], "csrf": None, "expires_at": None})  # fmt: skip
-    return reply(_me(s.settings.auth, _identity(request), caller.tenant))
+                      "tenants": [caller.tenant], "csrf": None, "expires_at": None,
+                      "second_person": s.settings.second_person})  # fmt: skip
+    return reply({**_me(s.settings.auth, _identity(request), caller.tenant), "second_person": s.settings.second_person})
 
 
 def _me(auth: str, i: Identity, tenant: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowledger.api.lag import Lag
@@ -21,6 +21,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.alerts import rule as ar
 from flowledger.logs import log
 from flowledger.processors.client import ENGINE, Caller, Client
+from flowledger.projections.alert_figures import SETTLE_US
 
 log_ = log("alerts")
 
@@ -44,6 +45,8 @@ class Alerting:
         self.watches: dict[int, int] = {}
         #: (when, how far behind)
         self._lags: deque[tuple[int, float]] = deque(maxlen=LAGS_MAX)
+        #: what was told of anomalies, by rule: it is of whole hours, so it is asked once in each
+        self._hours: dict[tuple[str, str], tuple[tuple[int, int], Sequence[Any]]] = {}
 
     async def run(self) -> None:
         try:
@@ -109,7 +112,7 @@ class Alerting:
             raise Problem(RejectionCode.INVALID_STATE, f"the rows are {behind:.0f} s behind the log: nothing is said of figures")
         out = []
         missing = dict(item["firing"])
-        for group, points in await self.reads.figures(item["name"], item["rule"], now, item["tenant"]):
+        for group, points in await self._points(rule, item, now):
             key = ar.key_of(group)
             missing.pop(key, None)
             firing = key in item["firing"]
@@ -119,6 +122,16 @@ class Alerting:
         # of a group that isn't there any more nothing happened in the window
         out += [al.Seen(key=key, firing=False, group=group) for key, group in missing.items() if rule.no_data == "ok"]
         return out
+
+    async def _points(self, rule: ar.Rule, item: dict[str, Any], now: int) -> Sequence[Any]:
+        name, tenant = item["name"], item["tenant"]
+        if rule.measure != ar.ANOMALIES:
+            return await self.reads.figures(name, item["rule"], now, tenant)
+        hour = (item["revision"], (now - SETTLE_US) // ar.HOUR_US)
+        if self._hours.get((tenant, name), (None,))[0] != hour:
+            self._hours = {k: v for k, v in self._hours.items() if v[0][1] == hour[1]}
+            self._hours[tenant, name] = (hour, await self.reads.figures(name, item["rule"], now, tenant))
+        return self._hours[tenant, name][1]
 
     def _lagging(self, rule: ar.Rule, item: dict[str, Any], behind: float) -> list[al.Seen]:
         firing = "" in item["firing"]

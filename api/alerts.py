@@ -36,17 +36,21 @@ class Maintenance(Body):
 
 
 class RuleBody(Body, omit_defaults=True):
-    """`measure`: one of `GET /v1/measures`, or `lag` (of the rows behind the log, in seconds). `above` or `below`: a number, or a duration for times and lag (a
+    """`measure`: one of `GET /v1/measures`, `kpi` (the `figure` of the KPI named `kpi`), `anomalies` (how many hours of a process were unlike before, of `kinds`),
+    or `lag` (of the rows behind the log, in seconds). `above` or `below`: a number, or a duration for times and lag (a
     number is seconds). `window`: over which it is measured; `for`: how long it must be beyond the limit to fire; `keep`: how long it must not be to be over.
     `least`: on fewer cases nothing is said; `no_data`: what it means where there is no figure: ok, keep (as it was), fire."""
 
-    measure: Literal[(*ar.NUMBERS, *ar.TIMES, ar.LAG)]  # type: ignore[valid-type]
-    figure: Literal[ar.FIGURES] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
+    measure: Literal[ar.MEASURES]  # type: ignore[valid-type]
+    kpi: Annotated[str, Meta(min_length=1, max_length=100)] | msgspec.UnsetType = msgspec.UNSET
+    kinds: Annotated[list[Literal[ar.KINDS]], Meta(min_length=1, max_length=len(ar.KINDS))] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
+    figure: Literal[tuple(dict.fromkeys((*ar.FIGURES, *ar.KPI_FIGURES)))] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
     process: Text | msgspec.UnsetType = msgspec.UNSET
     version: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)] | msgspec.UnsetType = msgspec.UNSET
     element: Text | msgspec.UnsetType = msgspec.UNSET
     job_type: Text | msgspec.UnsetType = msgspec.UNSET
-    group: Annotated[list[Literal[ar.GROUPS]], Meta(min_length=1, max_length=4)] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
+    value: Text | msgspec.UnsetType = msgspec.UNSET
+    group: Annotated[list[Literal[ar.GROUPS]], Meta(min_length=1, max_length=len(ar.GROUPS))] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
     above: Number | Duration | msgspec.UnsetType = msgspec.UNSET
     below: Number | Duration | msgspec.UnsetType = msgspec.UNSET
     window: Duration | msgspec.UnsetType = msgspec.UNSET

@@ -20,6 +20,7 @@ from flowledger.api import (
     approvals,
     batches,
     callbacks,
+    capability_events,
     control,
     dead_letters,
     decisions,
@@ -44,6 +45,7 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    overview,
     predictions,
     presence,
     retention,
@@ -73,6 +75,7 @@ from flowledger.api.together import socket as together
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
+    "overview": overview.HANDLERS,
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
     "presence": presence.HANDLERS,
@@ -82,7 +85,7 @@ NOUNS: dict[str, list[Any]] = {
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS + files.INSTANCES,
     "migrations": control.MIGRATIONS,
     "tasks": tasks.HANDLERS + files.TASKS,
-    "directory": directory.HANDLERS,
+    "directory": directory.HANDLERS + capability_events.HANDLERS,
     "saved-views": saved_views.HANDLERS,
     "subjects": subjects.HANDLERS,
     "legal-holds": subjects.HOLDS,

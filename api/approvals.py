@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -51,7 +51,8 @@ class DecideBody(Body):
 
 
 class Approval(msgspec.Struct, kw_only=True):
-    """`status`: waiting, approved, refused, used, expired. `digest`: SHA-256 of what was asked: method, path, query and body."""
+    """`status`: waiting, approved, refused, used, expired. `digest`: SHA-256 of what was asked: method, path, query and body.
+    `right`: who decides needs it as well as `approvals:decide`; empty: that alone."""
 
     id: str
     operation: str
@@ -63,6 +64,7 @@ class Approval(msgspec.Struct, kw_only=True):
     asked_at: str
     expires_at: str
     status: str
+    right: str
     decided_by: str | None = None
     decided_at: str | None = None
     answer: str | None = None
@@ -76,6 +78,15 @@ class _Batch(msgspec.Struct):
     dry_run: bool = False
 
 
+class _Deployment(msgspec.Struct):
+    """What is looked at of its body."""
+
+    profiles: dict[str, Any] | None = None
+
+
+PROFILE = "put_profile"
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 
@@ -83,7 +94,7 @@ def _now_us() -> int:
 def _shown(id: str, v: dict[str, Any], position: str | None = None) -> Approval:
     over = v["until_us"] <= _now_us() and v["status"] in (WAITING, APPROVED)
     return Approval(
-        id=id, operation=v["operation"], method=v["method"], path=v["path"], digest=v["digest"], by=v["by"], reason=v["reason"],
+        id=id, operation=v["operation"], right=v["right"], method=v["method"], path=v["path"], digest=v["digest"], by=v["by"], reason=v["reason"],
         asked_at=time_text(v["at_us"]) or "", expires_at=time_text(v["until_us"]) or "", status="expired" if over else v["status"],
         decided_by=v.get("decided_by"), decided_at=time_text(v.get("decided_us") or 0), answer=v.get("answer"), position=position,
     )  # fmt: skip
@@ -119,10 +130,17 @@ async def second(request: ApiRequest) -> None:
     if move := request.path_params.get("move"):
         operation = f"{move}_{kind}"
     wanted = s.settings.second_person
-    if operation == "create_batch" and operation not in wanted:
+    if operation == "create_batch":
         if not (operation := await _of_batch(request, wanted, "resolve" if id == "resolve_group_incident" else "")):
             return
-    elif operation not in wanted:
+    elif (
+        operation not in wanted
+        and PROFILE in wanted
+        and request.scope["path_template"] == "/v1/deployments"
+        and await _has_profiles(request)
+    ):
+        operation = PROFILE
+    elif operation not in wanted or (_can_be_dry(handler) and await _dry(request)):
         return
     if request.scope["path"].startswith("/v1/approvals/"):
         return
@@ -135,13 +153,37 @@ async def second(request: ApiRequest) -> None:
         await _wait(s, request, operation, digest)
 
 
+async def _has_profiles(request: ApiRequest) -> bool:
+    """Profiles may go with models: what needs a second person by itself needs one then, too."""
+    try:
+        return bool(msgspec.json.decode(await request.body() or b"{}", type=_Deployment).profiles)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # a form, which has none; or the route says what is wrong with it
+
+
 async def _of_batch(request: ApiRequest, wanted: tuple[str, ...], action: str) -> str:
     """A batch of what needs a second person needs one, too. `action`: where the body has none."""
     try:
         body = msgspec.json.decode(await request.body() or b"{}", type=_Batch)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""  # the route reads it in the same way, and says what is wrong with it
-    return "" if body.dry_run else of_action(action or body.action, wanted)
+    if body.dry_run:
+        return ""
+    return "create_batch" if "create_batch" in wanted else of_action(action or body.action, wanted)
+
+
+def _can_be_dry(handler: Any) -> bool:
+    """Its body may say that nothing is to happen. Of other routes that word means nothing, and lets nobody by."""
+    field = handler.parsed_data_field
+    kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return any("dry_run" in getattr(kind, "__struct_fields__", ()) for kind in kinds)
+
+
+async def _dry(request: ApiRequest) -> bool:
+    try:
+        return msgspec.json.decode(await request.body() or b"{}", type=_Batch).dry_run
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def of_action(action: str, wanted: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 
 #: addresses that the console's own router knows
-PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "api")
+PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "approvals", "api")
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -42,8 +42,11 @@ SHOWS = {
     "decisions/": "DecisionPage",
     "operations": "OperationsPage",
     "operations/subjects": "SubjectsPage",
+    "operations/retention": "RetentionPage",
+    "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
     "insight/alerts": "AlertsPage",
+    "approvals": "ApprovalsPage",
     "api": "ApiPage",
 }
 _PACKED = (".js", ".css", ".svg", ".json", ".html", ".map", ".wasm")

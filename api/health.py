@@ -9,7 +9,7 @@ from litestar import Response, get
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
-from flowledger.api.services import services_of
+from flowledger.api.services import Services, services_of
 
 
 @get("/health/live", summary="The process runs", tags=["health"])
@@ -23,14 +23,19 @@ async def ready(request: ApiRequest) -> Response[a.Health]:
 
     With PostgreSQL away execution goes on and queries can't be answered: the status is `degraded`, and `parts` says which part it is.
     """
-    s = services_of(request)
+    body = await state(services_of(request))
+    return reply(body) if body["execution"] else reply(body, 503, Retry_After="1")
+
+
+async def state(s: Services) -> dict[str, Any]:
+    """How it is: `Health`."""
     owner = s.client.health()
     reasons = [s.telemetry.hidden(text) for text in owner.get("reasons") or ()]
     why = s.telemetry.hidden(await s.reads.health())
     execution = bool(owner.get("ready")) and not s.closing.is_set()
     if s.closing.is_set():
         reasons.append("the server is going down")
-    body = {
+    return {
         "status": "not ready" if not execution else "degraded" if why else "ready",
         "execution": execution,
         "queries": not why,
@@ -39,7 +44,6 @@ async def ready(request: ApiRequest) -> Response[a.Health]:
         "warnings": list(owner.get("warnings") or ()),
         "partitions": {str(p): v for p, v in (owner.get("partitions") or {}).items()},
     }
-    return reply(body, 200 if execution else 503, **({} if execution else {"Retry_After": "1"}))
 
 
 HANDLERS: list[Any] = [live, ready]

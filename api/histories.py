@@ -25,7 +25,8 @@ class Models:
         self.reads, self.tenant = reads, tenant
         self.new: list[Row] = []
         self._known: set[str] = set()
-        self._versions: dict[tuple[str, int], int] = {}
+        #: decision and version -> its key and those of the models that it is bound to
+        self._versions: dict[tuple[str, int], list[int]] = {}
 
     async def of(self, key: str, id: str, kind: str) -> str:
         """Its text; empty: there is none (any more)."""
@@ -40,18 +41,35 @@ class Models:
 
     async def newest(self, kind: str, id: str) -> str:
         row = await self.reads.get("definitions", id, self.tenant)
-        return await self.of(str(row["key"]), id, kind) if row is not None and row.get("kind", kind) == kind else ""
+        if row is None or row.get("kind", kind) != kind:
+            return ""
+        text = await self.of(str(row["key"]), id, kind)
+        await self._imported(row)
+        return text
 
-    async def version(self, kind: str, id: str, version: int) -> int:
-        """Its key; 0: it isn't there."""
+    async def version(self, kind: str, id: str, version: int) -> list[int]:
+        """Its key, and those of the models that it is bound to; none: it isn't there."""
         if (id, version) not in self._versions:
             given = {"definition_id": id, "kind": kind, "version": str(version)}
             rows = (await self.reads.list("definitions", given, 1, "", self.tenant))["items"]
-            key = int(rows[0]["key"]) if rows else 0
-            if key:
-                await self.of(str(key), id, kind)
-            self._versions[id, version] = key
+            self._versions[id, version] = []
+            if rows:
+                await self.of(str(rows[0]["key"]), id, kind)
+                self._versions[id, version] = [int(rows[0]["key"]), *await self._imported(rows[0])]
         return self._versions[id, version]
+
+    async def _imported(self, row: Row) -> list[int]:
+        """Keys of the requirements graphs behind a decision, each read."""
+        found: dict[int, None] = {}
+        ahead = [row]
+        while ahead and len(found) < SOURCES_MAX:
+            for one in (ahead.pop().get("imports") or {}).values():
+                if one["key"] not in found:
+                    found[one["key"]] = None
+                    await self.of(str(one["key"]), one["id"], "drg")
+                    if (next_ := await self.reads.get("definitions", str(one["key"]), self.tenant)) is not None:
+                        ahead.append(next_)
+        return [*found]
 
     def told(self) -> list[Row]:
         found, self.new = self.new, []
@@ -84,10 +102,10 @@ class Histories:
                 elif row["type"] == "element.noted" and isinstance(data.get("data"), dict) and (child := data["data"].get("child")):
                     ahead.append(int(child))
                 elif row["type"] == "decision.evaluated" and data.get("version"):
-                    used.add(await self.models.version("decision", str(data["decision"]), int(data["version"])))
+                    used.update(await self.models.version("decision", str(data["decision"]), int(data["version"])))
         # a called instance whose history is gone is missing, not empty
         histories = {key: rows for key, rows in found.items() if rows or key == str(root)}
-        return {"id": root, "histories": histories, "used": sorted(used - {0}), "sources": self.models.told()}
+        return {"id": root, "histories": histories, "used": sorted(used), "sources": self.models.told()}
 
     async def _rows(self, key: int, most: int) -> list[Row]:
         rows: list[Row] = []

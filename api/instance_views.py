@@ -149,7 +149,9 @@ async def state(
     """Folded from the events: tokens, variables, tasks, timers, subscriptions and incidents as they were then."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
-    return reply((await replay(s, Replay(int(row["id"])), s.identify(request).tenant, at or "")).state())
+    read_to = {} if at else await s.reads.positions()
+    found = (await replay(s, Replay(int(row["id"])), s.identify(request).tenant, at or "")).state()
+    return reply({**found, "read_to": ",".join(f"{p}-{offset}" for p, offset in sorted(read_to.items()) if offset >= 0) or None})
 
 
 @get("/instances/{id:str}/context", summary="The execution context")

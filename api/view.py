@@ -81,6 +81,11 @@ def definition_view(row: dict[str, Any]) -> dict[str, Any]:
     found["id"] = found["key"]
     if row.get("kind") == "process":
         found["process"] = found["definition_id"]
+    if "imports" in found:
+        found["imports"] = [
+            {"namespace": namespace, "id": str(one["key"]), "key": str(one["key"]), "definition_id": one["id"], "version": one["version"]}
+            for namespace, one in (row["imports"] or {}).items()
+        ]
     if "versions" in found:
         found["versions"] = [{"id": v["key"], **v} for v in found["versions"]]
     return found

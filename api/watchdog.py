@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from litestar import Response, get, post
 from litestar.params import Parameter
@@ -15,10 +15,11 @@ from flowledger.api.edge import ApiRequest, reply, time_text
 from flowledger.api.lag import KIND as LAG
 from flowledger.api.lists import KeyFilter
 from flowledger.api.problems import Problem
-from flowledger.api.services import services_of
+from flowledger.api.services import Services, services_of
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.watchdog.kinds import KINDS, parts_of
+from flowledger.processors.client import Caller
 
 #: how long a partition may take to tell what it has found (seconds)
 ANSWER_S = 5.0
@@ -42,8 +43,22 @@ async def list_findings(
     """The oldest first; of each partition 1,000 at most, `counts` has all. They are looked for all the time, and go by themselves when they hold again.
     `partitions`: how far each is; one that doesn't answer is `silent`."""
     s = services_of(request)
-    caller = s.identify(request)
-    asked = [s.client.call(co.ListFindings(), caller, partition=p, timeout_s=ANSWER_S) for p in range(s.client.partitions)]
+    found = await found_by(s, s.identify(request), ANSWER_S)
+    wanted = [_view(r) for r in sorted(found.rows, key=lambda r: (r["since_us"], r["id"])) if not kinds or r["kind"] in kinds]
+    if instance is not None:
+        wanted = [r for r in wanted if r["instance"] == instance]
+    return reply({"items": wanted, "counts": found.counts, "found": sum(found.counts.values()), "partitions": found.partitions})
+
+
+class Found(NamedTuple):
+    rows: list[dict[str, Any]]
+    counts: dict[str, int]
+    partitions: list[dict[str, Any]]
+
+
+async def found_by(s: Services, caller: Caller, timeout_s: float) -> Found:
+    """What the watchdog of each partition has found; a partition that doesn't tell in time is silent."""
+    asked = [s.client.call(co.ListFindings(), caller, partition=p, timeout_s=timeout_s) for p in range(s.client.partitions)]
     rows: list[dict[str, Any]] = []
     counts: dict[str, int] = {}
     partitions: list[dict[str, Any]] = []
@@ -60,10 +75,7 @@ async def list_findings(
         rows += late
         if late:
             counts[LAG] = len(late)
-    wanted = [_view(r) for r in sorted(rows, key=lambda r: (r["since_us"], r["id"])) if not kinds or r["kind"] in kinds]
-    if instance is not None:
-        wanted = [r for r in wanted if r["instance"] == instance]
-    return reply({"items": wanted, "counts": counts, "found": sum(counts.values()), "partitions": partitions})
+    return Found(rows, counts, partitions)
 
 
 def _view(row: dict[str, Any]) -> dict[str, Any]:

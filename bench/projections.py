@@ -3,7 +3,7 @@
 Prints the client's CPU per event (decoding, folding, rendering, psycopg), PostgreSQL's CPU per event, and rows and events a second when
 nothing else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's
 events come in n batches (start, lease, completion), as they do when workers take longer than a batch; `--without-indexes` says what those
-of the lists' filters cost.
+of the lists' filters cost; `--kpis n`: so many KPIs of all kinds are in force (`--kpis-elsewhere`: of a process that doesn't run).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from flowledger.events import definition as de
 from flowledger.events import flow as fl
+from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.events.avro import Decoder, encode
@@ -38,12 +40,31 @@ START_US = 1_793_000_000_000_000
 EVENTS_PER_INSTANCE = 7
 
 
-def values(instances: int, spread: int, batch: int) -> list[list[bytes]]:
+#: of each kind, and of each way in which one of a kind can be dear
+KPIS: tuple[dict[str, Any], ...] = (
+    {"kind": "sla", "within": "PT1S"}, {"kind": "cost", "job_types": {"charge": 40}, "each": {"charge": 0.1}},
+    {"kind": "value", "value": "amount * 1.19", "by": "order", "values": ["o-1", "o-2"]}, {"kind": "sla", "within": "PT1S", "element": "charge"},
+    {"kind": "time", "element": "charge", "of": "working", "calendar": "office"}, {"kind": "time", "of": "waiting", "when": "amount > 10"},
+    {"kind": "value", "value": "amount", "at": "start"}, {"kind": "value", "value": "if ok then 1 else 0", "at": "work", "element": "charge"},
+    {"kind": "sla", "within": "PT8H", "calendar": "office"}, {"kind": "cost", "otherwise": 25, "when": "amount > 10", "by": "order", "values": ["o-1"]},
+)  # fmt: skip
+_OFFICE = {"zone": "Europe/Berlin", "days": {day: ["08:00-17:00"] for day in ("mon", "tue", "wed", "thu", "fri")}}
+
+
+def records(kpis: int, process: str) -> list[Event]:
+    """What brings so many KPIs of a process into force."""
+    found: list[Event] = [le.RecordStored(key=0, registry="directory", name="calendar:office", value=_OFFICE)]
+    return found + [
+        le.RecordStored(key=0, registry="kpi", name=f"k{n}", value={**KPIS[n % len(KPIS)], "process": process}) for n in range(kpis)
+    ]
+
+
+def values(instances: int, spread: int, batch: int, before: Sequence[Event] = ()) -> list[list[bytes]]:
     """Batches of encoded events. Leases come in batches of 32 tasks."""
     phases: list[list[bytes]] = []
     now, key = START_US, 10
     definition = de.DefinitionCreated(key=1, id="order", kind="process", version=1, hash="h", content="<x/>")
-    phases.append(list(encode([definition], Envelope(now))))
+    phases.append(list(encode([*before, definition], Envelope(now))))
     group = max(1, batch // EVENTS_PER_INSTANCE)
     done = 0
     while done < instances:
@@ -96,8 +117,10 @@ _INDEXES = """SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class 
     WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
 
 
-async def measure(dsn: str, instances: int, spread: int, batch: int, without: bool = False) -> dict[str, object]:
-    phases = values(instances, spread, batch)
+async def measure(
+    dsn: str, instances: int, spread: int, batch: int, without: bool = False, before: Sequence[Event] = ()
+) -> dict[str, object]:
+    phases = values(instances, spread, batch, before)
     schema = f"bench_{os.getpid()}"
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         await sc.migrate(conn, schema)
@@ -132,7 +155,7 @@ async def measure(dsn: str, instances: int, spread: int, batch: int, without: bo
         await conn.execute(f"DROP SCHEMA {schema} CASCADE")
     return {
         "bench": "projections", "instances": instances, "spread": spread, "batch": batch, "events": events,
-        "indexes": 0 if without else len(indexes),
+        "indexes": 0 if without else len(indexes), "kpis": max(0, len(before) - 1),
         "instances_per_s": round(instances / wall), "events_per_s": round(events / wall),
         "client_us_per_event": round(cpu / events * 1e6, 2),
         "decoding_us_per_event": round(decoding / events * 1e6, 2), "postgres_us_per_event": round(server / events * 1e6, 2),
@@ -147,15 +170,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1_750)
     parser.add_argument("--postgres", default=os.environ.get("POSTGRES_URL", ""))
     parser.add_argument("--without-indexes", action="store_true")
+    parser.add_argument("--kpis", type=int, default=0)
+    parser.add_argument("--kpis-elsewhere", action="store_true", help="they are of a process that doesn't run")
     args = parser.parse_args()
+    before = records(args.kpis, "elsewhere" if args.kpis_elsewhere else "order") if args.kpis else []
+    asked = (args.instances, args.spread, args.batch, args.without_indexes, before)
     if args.postgres:
-        print(json.dumps(asyncio.run(measure(args.postgres, args.instances, args.spread, args.batch, args.without_indexes))))
+        print(json.dumps(asyncio.run(measure(args.postgres, *asked))))
         return
     folder = Path(tempfile.mkdtemp(prefix="flowledger-bench-"))
     folder.chmod(0o755)
     try:
         dsn = postgres_server.start(folder / "data")
-        print(json.dumps(asyncio.run(measure(dsn, args.instances, args.spread, args.batch, args.without_indexes))))
+        print(json.dumps(asyncio.run(measure(dsn, *asked))))
     finally:
         postgres_server.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)

@@ -23,17 +23,8 @@ from flowledger.kernel.model.connectors import ALIASES, PREFIX
 from flowledger.kernel.model.encodings import utf8
 
 Definitions = Annotated[int, Parameter(ge=1, le=200, description="Processes that are looked through")]
+Templates = Annotated[bool, Parameter(description="true: each with its element template")]
 NamePath = Annotated[str, Parameter(max_length=100, description="Name of a connector, such as http")]
-
-
-class ConnectorRow(msgspec.Struct, kw_only=True):
-    """`aliases`: other job types that mean the same."""
-
-    name: str
-    title: str
-    description: str
-    job_type: str
-    aliases: list[str]
 
 
 class ElementTemplate(msgspec.Struct, kw_only=True, rename={"schema": "$schema"}):
@@ -51,6 +42,17 @@ class ElementTemplate(msgspec.Struct, kw_only=True, rename={"schema": "$schema"}
     properties: list[dict[str, Any]]
 
 
+class ConnectorRow(msgspec.Struct, kw_only=True):
+    """`aliases`: other job types that mean the same. `template`: in a list that was asked for them."""
+
+    name: str
+    title: str
+    description: str
+    job_type: str
+    aliases: list[str]
+    template: ElementTemplate | None = None
+
+
 def _row(name: str) -> dict[str, Any]:
     config = CONFIGS.get(name)
     if config is None:
@@ -61,10 +63,10 @@ def _row(name: str) -> dict[str, Any]:
 
 
 @get("/connectors", summary="List connectors", tags=["connectors"])
-async def list_connectors(request: ApiRequest) -> Response[a.Page[ConnectorRow]]:
+async def list_connectors(request: ApiRequest, templates: Templates = False) -> Response[a.Page[ConnectorRow]]:
     """Those that this version has, whether or not a process works on them."""
     services_of(request).identify(request)
-    return reply({"items": [_row(name) for name in CONFIGS], "cursor": None})
+    return reply({"items": [_row(name) | ({"template": template(name)} if templates else {}) for name in CONFIGS], "cursor": None})
 
 
 @get("/connectors/{name:str}", summary="Get a connector", tags=["connectors"])

@@ -13,12 +13,14 @@ from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.mcp import McpConfig, McpConnector
+from flowledger.connectors.mongodb.config import MongoConfig
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
+from flowledger.connectors.soap.config import SoapConfig
 from flowledger.connectors.sql.config import SqlConfig
 from flowledger.connectors.sqs import SqsConfig, SqsConnector
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
@@ -28,7 +30,9 @@ CONFIGS: dict[str, type[Config]] = {
     "http": HttpConfig,
     "graphql": GraphQLConfig,
     "openapi": OpenApiConfig,
+    "soap": SoapConfig,
     "sql": SqlConfig,
+    "mongodb": MongoConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
     "kafka": KafkaConfig,
@@ -60,14 +64,18 @@ def connectors() -> tuple[Connector, ...]:
     from flowledger.connectors.git.connector import GitConnector
     from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
+    from flowledger.connectors.mongodb.connector import MongoConnector
     from flowledger.connectors.openapi.connector import OpenApiConnector
+    from flowledger.connectors.soap.connector import SoapConnector
     from flowledger.connectors.sql.connector import SqlConnector
 
     return (
         HttpConnector(),
         GraphQLConnector(),
         OpenApiConnector(),
+        SoapConnector(),
         SqlConnector(),
+        MongoConnector(),
         MailConnector(),
         NotifyConnector(),
         KafkaConnector(),

@@ -16,7 +16,13 @@ from flowledger.connectors.frame import Config
 from flowledger.kernel.model.connectors import PREFIX
 
 SCHEMA = "https://unpkg.com/@camunda/zeebe-element-templates-json-schema/resources/schema.json"
-GROUPS = (("call", "Call"), ("authentication", "Authentication"), ("result", "Result"), ("errors", "Errors and attempts"))
+GROUPS = (
+    ("call", "Call"),
+    ("authentication", "Authentication"),
+    ("security", "WS-Security"),
+    ("result", "Result"),
+    ("errors", "Errors and attempts"),
+)
 #: (header, label, what it is, type, FEEL, group): what all connectors take
 _HEADERS = (
     ("resultVariable", "Result variable", "The whole answer goes to this variable", "String", "", "result"),
@@ -48,7 +54,7 @@ def template(name: str) -> dict[str, Any]:
         "category": {"id": "connectors", "name": "Connectors"},
         "appliesTo": ["bpmn:Task", "bpmn:ServiceTask"],
         "elementType": {"value": "bpmn:ServiceTask"},
-        "groups": [{"id": id, "label": label} for id, label in GROUPS],
+        "groups": [{"id": id, "label": label} for id, label in GROUPS if any(p.get("group") == id for p in properties)],
         "properties": properties,
     }
 

@@ -13,6 +13,7 @@ class DefinitionCreated(Event, frozen=True):
     definition of a resource); `status` draft or published.
 
     Of a process: `graph_hash` is what it does, whatever it is written in; `outline` tells readers of its activities (`kernel/elements/outline.py`).
+    Of a requirements graph `outline` has `{"": {namespace}}`, and of it and its decisions what they import: `{"": {imports: {namespace: {key, id, version}}}}`.
     `validation`: what its check found (only on partition 0): `{valid, errors, warnings, infos, findings}`.
     """
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowledger.kernel import model
+from flowledger.kernel.dmn import DecisionModel
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.model import encodings
-from flowledger.kernel.state import Partition
+from flowledger.kernel.state import Definition, Partition
 
 
 class Library:
@@ -19,6 +20,8 @@ class Library:
         self.content = content or (lambda hash: None)
         self.graphs: dict[str, Any] = {}
         self._findings: dict[tuple[str, str], list[Any]] = {}
+        #: decision models with what they are bound to, by the hash of their text and by that (which they keep alive, so that its ids stay its own)
+        self._linked: dict[tuple[str, frozenset[tuple[str, int]]], DecisionModel] = {}
 
     def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
         """As `Facts.read`. The same text is compiled once."""
@@ -48,7 +51,22 @@ class Library:
         return _ByKey(state, self, lambda graph, definition: graph.processes[definition.id])
 
     def decisions(self, state: Partition) -> Mapping[int, Any]:
-        return _ByKey(state, self, lambda graph, definition: graph.decisions)
+        return _ByKey(
+            state, self, lambda graph, definition: self.linked(graph, definition, state) if definition.imports else graph.decisions
+        )
+
+    def linked(self, graph: Any, definition: Definition, state: Partition) -> DecisionModel:
+        """A decision model with those that it was bound to when it was deployed, and what these were bound to then."""
+        bound: dict[str, DecisionModel] = {}
+        for namespace, key in (definition.imports or {}).items():
+            other = state.definitions[key]
+            theirs = self.graph(other.hash, other.resource)
+            bound[namespace] = self.linked(theirs, other, state) if other.imports else theirs.decisions
+        name = (definition.hash, frozenset((namespace, id(model)) for namespace, model in bound.items()))
+        found = self._linked.get(name)
+        if found is None:
+            found = self._linked[name] = DecisionModel(graph.decisions.definitions, bound=bound, size=graph.decisions.size)
+        return found
 
     def forms(self, state: Partition) -> Mapping[int, Any]:
         return _ByKey(state, self, lambda graph, definition: graph.form)

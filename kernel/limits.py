@@ -8,6 +8,10 @@ SPAWN_MAX = 200
 RUNS_MAX = 20_000
 #: bytes of a model
 MODEL_BYTES_MAX = 16 * 1024 * 1024
+#: decision models that one is made of with all that they import, itself among them; how many stand one above the other; their bytes
+DMN_MODELS_MAX = 100
+DMN_DEPTH_MAX = 20
+DMN_BYTES_MAX = 32 * 1024 * 1024
 #: bytes of the variables of one command, as JSON
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 #: bytes of a dead letter that are kept, and dead letters that are open on a partition

@@ -205,6 +205,10 @@ class Definition(State):
     row_version: int = 0
     #: what it protects: `{names: {variable or pattern: class}, subject}` (`kernel/protection.py`)
     protect: dict[str, Any] | None = None
+    #: of a requirements graph; None: it was deployed by a release that did not write it down
+    namespace: str | None = None
+    #: decision models that it is bound to: namespace -> key of the requirements graph
+    imports: dict[str, int] | None = None
 
 
 class Rollout(State):

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowledger.kernel.alerts import rule as ar
+from flowledger.projections import alert_figures as af
 from flowledger.projections import filters as fi
 from flowledger.projections import lists
 from flowledger.projections import measures as me
+from flowledger.projections.alert_figures import Point, moment
 from flowledger.projections.reader import Reader, Row, Senseless, iso
 from flowledger.projections.triggers import page_of
 
 #: rows of the roll-ups that one rule reads at most, and groups that are looked at
-ROWS_MAX, GROUPS_MAX = 250_000, 500
+ROWS_MAX, GROUPS_MAX = af.ROWS_MAX, af.GROUPS_MAX
 #: firings that a trial tells
 TRIAL_MAX = 500
 #: what a figure's cases are, where it stands on some: of shares and times
 _OF: dict[str, str] = {"success_rate": "ended", "error_rate": "attempts", "recovered_share": "errors", "working_share": "worked"}
 _ENDS = ("completed", "failed", "cancelled", "terminated")
+_OTHERS = {ar.KPI: af.of_kpi, ar.ANOMALIES: af.of_anomalies}
 _SUMS = (*me.SUMMED, "moved")
 
 
@@ -36,18 +39,10 @@ async def list_firings(r: Reader, tenant: str, given: Mapping[str, str], limit: 
     return await page_of(r, "alert_firings", fi.where(tenant, given, lists.ALERT_FIRINGS), limit, cursor)
 
 
-class Point(NamedTuple):
-    """A figure as it was at `us`, the end of a step; `cases`: on how many it stands, None: it is a count itself."""
-
-    us: int
-    value: float | None
-    cases: int | None
-
-
 async def now(r: Reader, tenant: str, name: str, rule: Mapping[str, Any], us: int) -> list[tuple[dict[str, Any], list[Point]]]:
     """Each group with its points of the last steps, as many as decide, the present one last. Raises: Senseless: too many groups or rows."""
     read = ar.read(name, rule)
-    last = us // read.step_us * read.step_us + read.step_us
+    last = af.last_step(read, us)
     return await _points(r, tenant, read, last - (read.looks - 1) * read.step_us, last)
 
 
@@ -55,12 +50,15 @@ async def trial(r: Reader, tenant: str, given: Mapping[str, str], name: str, rul
     """When the rule would have fired between `from` and `to`: held against the figures of each step, in order, as it is when it is looked at live."""
     read = ar.read(name, rule)
     start, end = me.span_of(given, datetime.now(UTC), timedelta(days=7))
-    most = timedelta(days=366 if read.step_us == ar.HOUR_US else 31)
+    most = timedelta(days=366 if read.step_us == ar.HOUR_US and read.measure != ar.ANOMALIES else 31)
     if end - start > most:
         raise Senseless(f"from: expected at most {most.days} days for a rule that is looked at each {_step(read)}, found more")
     position = await r.position()
     until = _us(end)
-    first, last = _us(start) // read.step_us * read.step_us, -(-until // read.step_us) * read.step_us  # with the step that is under way
+    first = _us(start) // read.step_us * read.step_us
+    last = (
+        af.last_step(read, until - 1) if until % read.step_us or read.measure == ar.ANOMALIES else until
+    )  # with the step that is under way
     series = await _points(r, tenant, read, first + read.step_us, last)
     items: list[Row] = []
     silent = 0
@@ -111,10 +109,12 @@ def _turns(rule: ar.Rule, points: Sequence[Point], until: int) -> tuple[list[Row
 
 async def _points(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) -> list[tuple[dict[str, Any], list[Point]]]:
     """Of each group, at the ends of steps from `first` to `last` (µs, both included)."""
+    if rule.measure in _OTHERS:
+        return await _OTHERS[rule.measure](r, tenant, rule, first, last)
     step = rule.step_us
     begin = first - (rule.steps + 1) * step  # a window is whole steps, and the one under way beside
     grain = "hour" if step == ar.HOUR_US else "minute"
-    start, end = (datetime.fromtimestamp(us // 1_000_000, UTC) for us in (begin, last))
+    start, end = moment(begin), moment(last)
     given = {"measure": rule.measure, "group": ",".join(rule.groups), "window": grain, "from": iso(start), "to": iso(end), **rule.filters}
     asked = me.read({k: v for k, v in given.items() if v}, end)
     found = await me.sums(r, tenant, asked, ROWS_MAX)

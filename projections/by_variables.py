@@ -290,7 +290,7 @@ async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | N
         asked += [*values, *more, most[-1]]
     each = sql.SQL("SELECT {}, s.* FROM ({}) s")
     union = sql.SQL(" UNION ALL ").join(each.format(sql.Literal(k), part) for k, part in enumerate(parts))
-    found = await r.rows(sql.SQL(_PEEK).format(extent=sql.SQL(_EXTENT), union=union), asked)
+    found = await r.rows(sql.SQL(_PEEK).format(extent=sql.SQL(_EXTENT), union=union), asked, sorts=False)
     ends, *seen = found
     span = _between(w, cursor, ends["since"], ends["last"])
     if span is None:

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
-from flowledger.projections import lists
+from flowledger.projections import lists, names
 from flowledger.projections.reader import Reader, Row, plain
 from flowledger.projections.reports import TREE_DEPTH
 from flowledger.projections.tables import stamp
@@ -47,7 +47,9 @@ async def list_groups(r: Reader, tenant: str, given: Mapping[str, str], limit: s
     if keys:
         query = "SELECT id, workflow_instance_id, message, status, created_at FROM incidents WHERE tenant_id = %s AND id = ANY(%s)"
         shown = {row["id"]: plain(row) for row in await r.rows(query, (tenant, keys))}
-    return {"items": [_group(row, shown) for row in rows], "cursor": following, "position": position}
+    items = [_group(row, shown) for row in rows]
+    await names.put(r, tenant, items)
+    return {"items": items, "cursor": following, "position": position}
 
 
 def _group(row: Row, shown: Mapping[int, Row]) -> dict[str, Any]:

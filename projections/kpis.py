@@ -22,7 +22,8 @@ GROUPS = {"process": "process_id", "version": "version", "element": "element", "
 LISTED, LISTED_MAX = 50, 1_000
 #: of the time that is promised, from which on what is open is told to be at risk
 AT_RISK = 0.8
-_TIMES = ("sla", "time")
+#: kinds whose figures are times
+TIMES = ("sla", "time")
 
 
 async def terms(r: Reader, tenant: str) -> dict[tuple[str, str], Row]:
@@ -32,6 +33,11 @@ async def terms(r: Reader, tenant: str) -> dict[tuple[str, str], Row]:
         "AND partition = (SELECT min(partition) FROM kpi_terms)"
     )
     return {(row["registry"], row["name"]): row["record"] for row in await r.rows(query, (["", tenant],))}
+
+
+async def record_of(r: Reader, tenant: str, name: str) -> Row:
+    """Raises: Senseless."""
+    return await _one(r, tenant, {"name": name})
 
 
 async def _one(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
@@ -95,12 +101,12 @@ async def figures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
 
 
 def _unit(record: Row) -> str:
-    return "ms" if record["kind"] in _TIMES else str(record.get("unit", ""))
+    return "ms" if record["kind"] in TIMES else str(record.get("unit", ""))
 
 
 def _told(kind: str, row: Row) -> Row:
     """Times in milliseconds, all else as it is; money and values are exact up to six places."""
-    unit = 1000 if kind in _TIMES else MICRO
+    unit = 1000 if kind in TIMES else MICRO
     n = row["n"]
     out: Row = {
         "count": n, "total": _number(row["total"], unit), "mean": _number(row["total"] / n, unit) if n else None, "min": _number(row["least"], unit),

@@ -257,16 +257,21 @@ def _listed(asked: Asked) -> sql.Composable:
     return sql.SQL(", ").join(sql.Identifier(c) for c in asked.columns)
 
 
-async def spreads(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]]:
+async def spreads(
+    r: Reader, tenant: str, asked: Asked, most: int | None = None
+) -> dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]]:
     conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
     query = sql.SQL(
         "SELECT {}{} AS window_at, which, bucket, sum(n)::bigint AS n FROM {} WHERE {} AND at >= %s AND at < %s AND which = ANY(%s) "
-        "GROUP BY {}window_at, which, bucket"
+        "GROUP BY {}window_at, which, bucket LIMIT %s"
     ).format(columns, at_of(asked), sql.Identifier(f"spreads_{asked.grain}"), conditions, columns)
     kinds = [TIMES[name][0] for name in asked.measures if name in TIMES]
     out: dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]] = {}
-    for row in await r.rows(query, [*values, asked.start, asked.end, kinds]):
+    rows = await r.rows(query, [*values, asked.start, asked.end, kinds, None if most is None else most + 1])
+    if most is not None and len(rows) > most:
+        raise Senseless(f"from: expected at most {most} counts of times, found more: ask for less time")
+    for row in rows:
         out.setdefault((tuple(row[c] for c in asked.columns), row["window_at"], row["which"]), {})[row["bucket"]] = row["n"]
     return out
 

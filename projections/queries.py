@@ -13,7 +13,7 @@ from psycopg import sql
 
 from flowledger.events import task as ta
 from flowledger.events.wire import NAMES
-from flowledger.projections import about, by_variables, held, lists, search, task_order
+from flowledger.projections import about, by_variables, held, lists, names, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, iso, number_of, plain, plain_event
@@ -56,7 +56,8 @@ MESSAGE = (
 )
 DEFINITION_SUMMARY = (
     "tenant_id, id, definition_id, kind, name, description, version, version_tag, content_hash, resource, format, notation, status, "
-    "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version"
+    "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version, "
+    "outline -> '' -> 'imports' AS imports"
 )
 
 _DEFINITIONS = "SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s"
@@ -346,7 +347,10 @@ async def get_definition_source(r: Reader, tenant: str, ref: str, version: int |
 
 
 async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "incidents", fi.where(tenant, given, lists.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
+    """With what their elements are called (`element_name`)."""
+    page = await _list(r, "*", "incidents", fi.where(tenant, given, lists.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
+    await names.put(r, tenant, page["items"])
+    return page
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
@@ -359,6 +363,8 @@ async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
         )
         for last in await r.rows(query, [tenant, int(found["task"]), found["created_at"]]):
             found["error"] = {**last["errors"], "at": iso(last["ended_at"])}
+    if found is not None:
+        await names.put(r, tenant, [found])
     return found
 
 

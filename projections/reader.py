@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -136,14 +137,16 @@ def plain_event(row: Mapping[str, Any]) -> Row:
     return out
 
 
-#: until when what is read now has time (`time.monotonic`); None: it has
-_UNTIL: ContextVar[float | None] = ContextVar("until", default=None)
+#: until when what is read now has time (`time.monotonic`), and of what length its steps are; None: it has
+_UNTIL: ContextVar[tuple[float, float] | None] = ContextVar("until", default=None)
+#: Time that is left is told to the database in so many steps of the whole: each time would be a question more, before each of some.
+STEPS = 16
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """All that is read inside takes so long together at most; then the database ends it. Raises: TookTooLong."""
-    token = _UNTIL.set(time.monotonic() + seconds)
+    """All that is read inside takes so long together at most, or a step more; then the database ends it. Raises: TookTooLong."""
+    token = _UNTIL.set((time.monotonic() + seconds, seconds / STEPS))
     try:
         yield
     except psycopg.errors.QueryCanceled:
@@ -154,12 +157,36 @@ def within(seconds: float) -> Iterator[None]:
         _UNTIL.reset(token)
 
 
+def _left_ms() -> str:
+    """Of the time of `within`, in whole steps, as a setting of the database; 0: without end."""
+    if (until := _UNTIL.get()) is None:
+        return "0"
+    end, step = until
+    return str(max(1, math.ceil(max(1, math.ceil((end - time.monotonic()) / step)) * step * 1000)))
+
+
+#: what a query may want to be otherwise: sorting, loops over rows, milliseconds that it has
+_USUAL = ("on", "on", "0")
+_TELL = "SELECT set_config('enable_sort', %s, false), set_config('enable_nestloop', %s, false), set_config('statement_timeout', %s, false)"
+
+
 class _Connection(psycopg.AsyncConnection[Row]):
-    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`). `sorts`: what `Reader.rows` says of it;
-    None: unknown."""
+    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`). `told`: its settings, as in `_USUAL`; None:
+    unknown."""
 
     stands: str = OWNER
-    sorts: bool | None = True
+    told: tuple[str, str, str] | None = _USUAL
+
+    async def tell(self, wanted: tuple[str, str, str]) -> None:
+        """All that differs in one question, and none where nothing does."""
+        if self.told != wanted:
+            self.told = None
+            await self.execute(_TELL, wanted)
+            self.told = wanted
+
+    async def tell_time(self, left_ms: str) -> None:
+        """All else stays as it is: what is asked next has one way only, or isn't done."""
+        await self.tell((*(self.told or _USUAL)[:2], left_ms))
 
 
 class _Wall:
@@ -261,21 +288,9 @@ class Reader:
 
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
-        until = _UNTIL.get()
         async with self.pool.connection() as conn:
             await self._stand(conn)
-            if conn.sorts is not sorts:
-                conn.sorts = None
-                await conn.execute("SET enable_sort = on" if sorts else "SET enable_sort = off")
-                conn.sorts = sorts
-            if not nested or until is not None:
-                async with conn.transaction():
-                    if not nested:
-                        await conn.execute("SET LOCAL enable_nestloop = off")
-                    if until is not None:
-                        left = sql.Literal(max(1, int((until - time.monotonic()) * 1000)))
-                        await conn.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(left))
-                    return await (await conn.execute(query, values)).fetchall()
+            await conn.tell(("on" if sorts else "off", "on" if nested else "off", _left_ms()))
             return await (await conn.execute(query, values)).fetchall()
 
     async def estimate(self, query: Query, values: Any = ()) -> float:
@@ -283,12 +298,14 @@ class Reader:
         text = sql.SQL(query) if isinstance(query, str) else query
         async with self.pool.connection() as conn:
             await self._stand(conn)
+            await conn.tell_time(_left_ms())
             row = await (await conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(text), values)).fetchone()
         return float(row["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if row else 0.0
 
     async def positions(self) -> dict[int, int]:
         """{partition: offset after the last event that all views have}."""
         async with self.pool.connection() as conn:  # of no tenant: whoever it read for last
+            await conn.tell_time(_left_ms())
             found = await (await conn.execute(_POSITIONS)).fetchall()
         return {r["partition"]: r["n"] for r in found}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import wall
+from flowledger.projections import analysts, wall
 from flowledger.projections.fold import View
 from flowledger.projections.store import Connection
 from flowledger.projections.tables import Table
@@ -84,6 +84,7 @@ async def migrate(conn: Connection, schema: str = SCHEMA, views: Mapping[str, Vi
             elif live[view.name] > view.version:
                 raise NewerSchema(f"view {view.name} is of version {live[view.name]}, this release writes {view.version}")
         await wall.build(conn, schema)
+        await analysts.mend(conn, schema)
     return live
 
 
@@ -169,6 +170,7 @@ async def swap_in(conn: Connection, schema: str, view: View) -> None:
         (view.version, view.name),
     )
     await wall.let_in(conn, schema)
+    await analysts.mend(conn, schema)
 
 
 #: where a partition still holds open rows it stays

@@ -35,10 +35,12 @@ _VALUES = (
     "ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT {most}) v WHERE {whole} "
     "ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT {most}"
 )
+#: how many have the value, in each row, and where they are few the page of their instances (else one row without)
 _FOUND = (
-    "SELECT {columns} FROM (SELECT DISTINCT * FROM ({values}) v) k CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
+    "WITH told AS MATERIALIZED ({values}), n AS (SELECT count(*) AS n_told FROM told) SELECT n.n_told, f.* FROM n LEFT JOIN LATERAL ("
+    "SELECT {columns} FROM (SELECT DISTINCT * FROM told) k CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
     "WHERE i.id = k.workflow_instance_id AND i.created_at = k.instance_created_at AND {where} OFFSET 0) i "
-    "ORDER BY i.created_at DESC, i.id DESC LIMIT %s"
+    "WHERE n.n_told < {most} ORDER BY i.created_at DESC, i.id DESC LIMIT %s) f ON TRUE"
 )
 _HAS = (
     "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
@@ -56,9 +58,9 @@ async def listed(
     stands = _stands(text) if text is not None else [None]
     if len(ways) * len(stands) > LISTS_MAX:
         raise Senseless(f"where: expected at most {LISTS_MAX // len(stands)} alternatives beside a text, found {len(ways)}")
-    position = await r.position()
     found: dict[Any, Row] = {}
     with within(SEARCH_S):
+        position = await r.position()
         for way in ways:
             for stand in stands:
                 w = fi.where(tenant, given, lists.INSTANCES, variables=True)
@@ -103,8 +105,8 @@ def _stands(text: str) -> list[where.Condition]:
 
 
 async def _with_value(r: Reader, columns: str, w: fi.Where, text: str, count: int, cursor: str | None) -> list[Row]:
-    """Those with the value are counted first, the newest of each name: few lead to their instances; where they are many, a look through the
-    instances soon meets some."""
+    """Those with the value are counted, the newest of each name: few lead to their instances; where they are many, a look through the instances
+    soon meets some."""
     cut = text[:SEARCH_CHARS]
     whole: sql.Composable = sql.SQL("TRUE") if len(text) < SEARCH_CHARS else sql.SQL("v.value #>> '{{}}' = {}").format(sql.Literal(text))
     before = fi.Where("TRUE", tenant="")
@@ -113,10 +115,13 @@ async def _with_value(r: Reader, columns: str, w: fi.Where, text: str, count: in
     bound, moments = before.joined()
     values = sql.SQL(_NAMES + _VALUES).format(sql.Literal(NAMES_MAX), before=bound, most=sql.Literal(COMMON), whole=whole)
     told = [w.tenant, w.tenant, w.tenant, cut, *moments]
-    (seen,) = await r.rows(sql.SQL("SELECT count(*) AS n FROM ({}) s").format(values), told)
-    if seen["n"] < COMMON and not w.variables:
+    if not w.variables:
         where_, more = w.joined(w.sets)
-        text_ = sql.SQL(_FOUND).format(columns=sql.SQL(columns), values=values, where=where_)
-        return await r.rows(text_, [*told, *more, count + 1])
+        text_ = sql.SQL(_FOUND).format(columns=sql.SQL(columns), values=values, where=where_, most=sql.Literal(COMMON))
+        rows = await r.rows(text_, [*told, *more, count + 1])
+        if rows[0].pop("n_told") < COMMON:
+            for row in rows[1:]:
+                del row["n_told"]
+            return [row for row in rows if row["id"] is not None]
     w.add(sql.SQL(_HAS).format(whole), cut)
     return await _page(r, columns, w, count, cursor)

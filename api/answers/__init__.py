@@ -67,7 +67,7 @@ from flowledger.api.answers.instances import (
     WorkflowState,
 )  # fmt: skip
 from flowledger.api.answers.replays import ReplayOutcomes
-from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, Tenant, TenantHas, WorkerRow
+from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Overview, Setting, Stored, Tenant, TenantHas, WorkerRow
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
 __all__ = [
@@ -118,6 +118,7 @@ __all__ = [
     "Moved",
     "ObjectLog",
     "Operation",
+    "Overview",
     "Page",
     "Place",
     "Plan",

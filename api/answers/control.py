@@ -18,6 +18,8 @@ class Incident(msgspec.Struct, kw_only=True):
     task: str | None = None
     token: str | None = None
     element: str | None = None
+    #: what it is called; null: it has no name
+    element_name: str | None = None
     created_at: str | None = None
     resolved_at: str | None = None
     resolved_by: str | None = None
@@ -38,6 +40,7 @@ class IncidentGroup(msgspec.Struct, kw_only=True):
     instances: int
     process: str = ""
     element: str = ""
+    element_name: str | None = None
     definitions: list[Key] = []
     first_at: str | None = None
     last_at: str | None = None

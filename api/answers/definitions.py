@@ -36,6 +36,16 @@ class Version(msgspec.Struct, kw_only=True):
     created_at: str | None = None
 
 
+class ImportedModel(msgspec.Struct, kw_only=True):
+    """A requirements graph that a decision model was bound to when it was deployed."""
+
+    namespace: str
+    id: Key
+    key: Key
+    definition_id: str
+    version: int
+
+
 class DefinitionDetail(Definition, kw_only=True):
     """With all its versions, the newest first."""
 
@@ -49,6 +59,8 @@ class DefinitionDetail(Definition, kw_only=True):
     created_by: str | None = None
     deleted_at: str | None = None
     validation_result: Any = None
+    #: of a decision or a requirements graph: what its file imports
+    imports: list[ImportedModel] = []
     metadata: Any = None
     versions: list[Version] = []
     position: str | None = None
@@ -130,11 +142,18 @@ class Deployed(Definition, kw_only=True):
     duplicate: bool = False
 
 
+class WithModels(msgspec.Struct, kw_only=True):
+    name: str
+    version: int
+
+
 class Deployment(msgspec.Struct, kw_only=True):
     deployment: str | None = None
     definitions: list[Deployed] = []
     #: warnings and hints of the models
     findings: list[Finding] = []
+    #: API profiles that went with the models, with their versions
+    profiles: list[WithModels] = []
     position: str | None = None
     #: of definitions: all partitions know of this change and all before, but for those that wait
     epoch: int = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.api.answers.common import Json, Key
+from flowledger.api.answers.common import Json, Key, Place
 
 
 class Started(msgspec.Struct, kw_only=True):
@@ -163,12 +163,13 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """An instance as it was after the event at `position`."""
+    """An instance as it was after the event at `position`. `read_to`: nothing else happened to it up to here; null for a moment of the past."""
 
     instance: Key
     status: str
     events: int
     position: str | None = None
+    read_to: Place | None = None
     time: str | None = None
     process: str | None = None
     definition: str | None = None

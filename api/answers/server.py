@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-from flowledger.api.answers.common import Json, Time
+from flowledger.api.answers.common import Json, Place, Time
+from flowledger.api.answers.control import Incident
+from flowledger.api.answers.instances import InstanceRow
+from flowledger.api.answers.tasks import TaskRow
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -92,6 +95,20 @@ class Health(msgspec.Struct, kw_only=True):
     reasons: list[str]
     warnings: list[str]
     partitions: dict[str, Any]
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """What a first look shows. A part that isn't told is null; `unseen`: part -> FORBIDDEN (its right lacks) or UNAVAILABLE (not now)."""
+
+    health: Health
+    tasks: list[TaskRow] | None = None
+    incidents: list[Incident] | None = None
+    instances: list[InstanceRow] | None = None
+    #: how many the watchdog has
+    findings: int | None = None
+    unseen: dict[str, str] = {}
+    #: all parts are at least as new as this
+    position: Place | None = None
 
 
 class Setting(msgspec.Struct, kw_only=True):

@@ -15,7 +15,7 @@ from litestar.params import Parameter
 
 from flowledger.api.edge import ApiRequest, reply, time_text
 from flowledger.api.hooks import content
-from flowledger.api.hooks.known import Hook, Known
+from flowledger.api.hooks.known import Hook, Known, Paths
 from flowledger.api.hooks.sender import Refused, Sender, Unusable, known
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.refusals import DECIDED
@@ -40,6 +40,8 @@ SAMPLE_S = 10.0
 GUESSABLE = frozenset(("basic", "bearer"))
 #: who it was, on the log, in what isn't said of the trigger itself
 ACTOR = "webhook"
+#: source of triggers on events of capabilities (`api/capability_events.py`)
+CAPABILITY = "capability"
 #: headers that nobody needs in a mapping, and that show who may do what
 HIDDEN = frozenset(
     ("authorization", "proxy-authorization", "cookie", "host", "content-length", "connection", "transfer-encoding", "expect")
@@ -80,7 +82,9 @@ class Hooks:
     """Of one node."""
 
     def __init__(self, client: Client, secrets: Secrets) -> None:
-        self.known, self.secrets, self.client = Known(client), secrets, client
+        self.known, self.secrets, self.client = Paths(client), secrets, client
+        #: triggers on events of capabilities
+        self.told = Known(client, CAPABILITY)
         self.under_way = 0
         self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._strangers: OrderedDict[tuple[str, str], Bucket] = OrderedDict()

@@ -1,4 +1,5 @@
-"""Which webhooks there are, as this node knows it: asked of the triggers' homes when one is missed, and when a home says that what was known is of before.
+"""Which triggers there are that something is handed to (webhooks, events of capabilities), as this node knows it: asked of the triggers' homes when one is
+missed, and when a home says that what was known is of before.
 
 A home takes items of the version in force only, so what is old here lets nobody in; it is asked again.
 """
@@ -31,18 +32,18 @@ class Hook(NamedTuple):
 
 
 class Known:
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    """`source`: which ones."""
+
+    def __init__(self, client: Client, source: str) -> None:
+        self._client, self._source = client, source
         #: of each partition, as it was last told
         self._of: dict[int, list[Hook]] = {}
-        self._by_path: dict[str, Hook] = {}
+        #: in the order of their deployment
+        self.all: list[Hook] = []
         self._began, self._waiting = -math.inf, 0
         self._asking: asyncio.Task[None] | None = None
         #: partitions that could not be asked the last time
         self.away = True
-
-    def get(self, path: str) -> Hook | None:
-        return self._by_path.get(path)
 
     async def again(self) -> None:
         """What was so when this was called is known afterwards, as far as partitions answer."""
@@ -53,7 +54,7 @@ class Known:
         try:
             while self._began < since:
                 if self._asking is None or self._asking.done():
-                    self._asking = asyncio.create_task(self._ask(), name="webhooks")
+                    self._asking = asyncio.create_task(self._ask(), name=f"triggers-{self._source}")
                 await asyncio.shield(self._asking)
         finally:
             self._waiting -= 1
@@ -63,18 +64,17 @@ class Known:
         self._began = time.monotonic()
         told = await asyncio.gather(*(self._listed(p) for p in range(self._client.partitions)))
         self.away = not all(told)
-        found: dict[str, Hook] = {}
-        for hook in sorted((h for hooks in self._of.values() for h in hooks), key=lambda h: h.definition):
-            found[hook.config["path"]] = (
-                hook  # of two with one path (an older version came into force again) the one that was deployed last
-            )
-        self._by_path = found
+        self.all = sorted((h for hooks in self._of.values() for h in hooks), key=lambda h: h.definition)
+        self._settle()
+
+    def _settle(self) -> None:
+        """All were told anew."""
 
     async def _listed(self, partition: int) -> bool:
         after: list[str] = []
         found: list[Hook] = []
         while True:
-            command = tr.ListTriggers(sources=[HOOK], after=after)
+            command = tr.ListTriggers(sources=[self._source], after=after)
             answer = await self._client.call(command, ENGINE, partition=partition, timeout_s=ASK_S)
             if isinstance(answer, Rejected):
                 return False
@@ -83,3 +83,18 @@ class Known:
                 break
         self._of[partition] = found
         return True
+
+
+class Paths(Known):
+    """Webhooks, by their paths."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client, HOOK)
+        self._by_path: dict[str, Hook] = {}
+
+    def get(self, path: str) -> Hook | None:
+        return self._by_path.get(path)
+
+    def _settle(self) -> None:
+        # of two with one path (an older version came into force again) the one that was deployed last
+        self._by_path = {h.config["path"]: h for h in self.all}

@@ -41,10 +41,13 @@ class HttpConnector:
     async def close(self) -> None:
         await self.clients.close()
 
-    async def call(self, config: HttpConfig, call: Call) -> dict[str, Any]:
-        """`{status, reason, headers, body}`, with `document` where the answer is stored. Raises: Failed, and what httpx2 and the gate raise."""
+    async def call(self, config: HttpConfig, call: Call, raw: bool = False) -> dict[str, Any]:
+        """`{status, reason, headers, body}`, with `document` where the answer is stored. `raw`: bodies stay bytes, for connectors above this one.
+
+        Raises: Failed, and what httpx2 and the gate raise.
+        """
         async with self.placed(config, call) as placed:
-            return await self._called(placed, call)
+            return await self._called(placed, call, raw)
 
     @asynccontextmanager
     async def placed(self, config: HttpConfig, call: Call) -> AsyncIterator[HttpConfig]:
@@ -75,13 +78,13 @@ class HttpConnector:
                 raise
             raise profile.judged(failure) from e
 
-    async def _called(self, config: HttpConfig, call: Call) -> dict[str, Any]:
+    async def _called(self, config: HttpConfig, call: Call, raw: bool) -> dict[str, Any]:
         async with asyncio.timeout(min(config.timeout_in_seconds, call.seconds_max)):
             response, data = await self._sent(config, call)
             if response.status_code == 401 and isinstance(config.authentication, OAuth):
                 # the server may have taken the token back: once more with a fresh one, then it counts
                 response, data = await self._sent(config, call)
-        return self._answer(config, response, data)
+        return self._answer(config, response, data, raw)
 
     async def _sent(self, config: HttpConfig, call: Call) -> tuple[httpx2.Response, Answer]:
         url = call.gate.url(config.url)
@@ -189,7 +192,7 @@ class HttpConnector:
         return method, target, keep, parts
 
     @staticmethod
-    def _answer(config: HttpConfig, response: httpx2.Response, data: Answer) -> dict[str, Any]:
+    def _answer(config: HttpConfig, response: httpx2.Response, data: Answer, raw: bool) -> dict[str, Any]:
         """Raises: Failed for 4xx and 5xx, with the answer in it."""
         status = response.status_code
         headers: dict[str, Any] = {}
@@ -198,7 +201,7 @@ class HttpConnector:
         if isinstance(data, dict):
             return {"status": status, "reason": response.reason_phrase, "headers": headers, "body": None, "document": data}
         try:
-            content = body.value_of(data, response.headers.get("content-type", ""))
+            content = data if raw else body.value_of(data, response.headers.get("content-type", ""))
         except Failed:
             if status < 400:
                 raise

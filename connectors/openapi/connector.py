@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
-
-import httpx2
 
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http import body as bodies
 from flowledger.connectors.http.config import HttpConfig, NoAuth
 from flowledger.connectors.http.connector import HttpConnector
+from flowledger.connectors.kept import Kept, named, same_server
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.openapi.document import Document, Operation, is_json, picked
 from flowledger.connectors.openapi.request import invalid, written
 from flowledger.connectors.reach import within
-from flowledger.infra.egress import SCHEMES
 
-#: a document that was fetched is used for so long (seconds); while its server is away, on; how many are kept
-FRESH_S, KEPT_MAX = 300.0, 50
 _ACCEPT = "application/vnd.oai.openapi+json, application/json, application/yaml;q=0.9, */*;q=0.5"
 
 
@@ -33,9 +28,10 @@ class OpenApiConnector:
     config: type[Config] = OpenApiConfig
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._http, self._clock = HttpConnector(), clock
-        self._kept: OrderedDict[str, tuple[Document, float]] = OrderedDict()
-        self._coming: dict[str, asyncio.Lock] = {}
+        self._http = HttpConnector()
+        #: those that were fetched, and those that stand in models
+        self._kept: Kept[Document] = Kept(clock)
+        self._own: Kept[Document] = Kept(clock)
 
     async def close(self) -> None:
         await self._http.close()
@@ -62,7 +58,7 @@ class OpenApiConnector:
                 not config.url
                 and config.document_url
                 and not isinstance(config.authentication, NoAuth)
-                and not _same(base, config.document_url)
+                and not same_server(base, config.document_url)
             ):
                 raise Failed(
                     "CONFIGURATION",
@@ -85,38 +81,8 @@ class OpenApiConnector:
         """Raises: Failed, and what the HTTP connector raises."""
         if config.document:
             name = hashlib.sha256(config.document.encode()).hexdigest()
-            if name not in self._kept:
-                self._keep(name, await asyncio.to_thread(Document, config.document))
-            return self._kept[name][0]
-        name = config.document_url
-        if config.profile and call.profile is not None:
-            # who may read it is the profile's: what one was shown is not another one's
-            about = await call.profile(config.profile)
-            told = f"{about.base_url}\0{about.version}\0{about.name}\0{about.authentication!r}\0{sorted(about.tls.items())!r}"
-            name = f"{hashlib.sha256(told.encode()).hexdigest()} {name}"
-        lock = self._coming.setdefault(name, asyncio.Lock())
-        try:
-            async with lock:  # one question, however many calls wait for it
-                kept = self._kept.get(name)
-                if kept is not None and kept[1] > self._clock():
-                    return kept[0]
-                try:
-                    made = await self._fetched(config, call)
-                except (Failed, httpx2.TransportError) as e:
-                    if kept is None or (isinstance(e, Failed) and not e.again):
-                        raise
-                    made = kept[0]
-                self._keep(name, made)
-                return made
-        finally:
-            if not lock.locked():
-                self._coming.pop(name, None)
-
-    def _keep(self, name: str, document: Document) -> None:
-        self._kept[name] = document, self._clock() + FRESH_S
-        self._kept.move_to_end(name)
-        while len(self._kept) > KEPT_MAX:
-            self._kept.popitem(last=False)
+            return await self._own.of(name, lambda: asyncio.to_thread(Document, config.document))
+        return await self._kept.of(await named(config.document_url, config.profile, call), lambda: self._fetched(config, call))
 
     async def _fetched(self, config: OpenApiConfig, call: Call) -> Document:
         """Who we are is shown to the profile's server alone, not to whoever keeps documents."""
@@ -180,12 +146,3 @@ def _checked(document: Document, operation: Operation, answer: dict[str, Any]) -
         )
     if is_json(told) and (wrong := document.problems(kinds[kind], answer["body"])):
         raise Failed("ANSWER_SHAPE", f"the answer of {operation.id} is not as the document says: {'; '.join(wrong)}", response=answer)
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether both are of one server."""
-    try:
-        a, b = httpx2.URL(one), httpx2.URL(other)
-    except httpx2.InvalidURL:
-        return False
-    return (a.scheme, a.raw_host, a.port or SCHEMES.get(a.scheme)) == (b.scheme, b.raw_host, b.port or SCHEMES.get(b.scheme))

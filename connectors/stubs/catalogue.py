@@ -68,6 +68,7 @@ _ALL: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
     }),
     "agent_assistance": ("Agents that help", "", {
         "ask": _operation("An answer to a question", "question! context:any", "answer! confidence!:number"),
+        "ask_later": _operation("The same, given later to an address", "question! answer_to! context:any", "asked!:boolean"),
     }),
     "model_manager": ("Models", "model.published", {
         "run": _operation("What a model makes of an input", "model! input!:any", "output!:any model_version!"),

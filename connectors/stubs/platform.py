@@ -26,14 +26,18 @@ _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
 }
 _SEVERE = {"ransomware": "critical", "breach": "critical", "malware": "high", "phishing": "medium"}
+#: a value of a series that is told as an event
+THRESHOLD = 100
 #: who may not approve; everybody else may do all
 _DENIED = frozenset({"mallory"})
 
 
 class Platform:
-    """The state of all stubs."""
+    """The state of all stubs. `events`: what has happened and nobody was told yet: capability, type, data. `answers`: (address, answer) that are given later."""
 
     def __init__(self) -> None:
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.answers: list[tuple[str, dict[str, Any]]] = []
         self.audit: list[dict[str, Any]] = []
         self.notices: dict[str, list[str]] = defaultdict(list)
         self.rooms: dict[str, list[str]] = {}
@@ -131,7 +135,9 @@ class Platform:
 
     def document_management__store(self, name: str, content: Any) -> dict[str, Any]:
         self.documents[name].append(content)
-        return {"document": name, "version": len(self.documents[name])}
+        stored = {"document": name, "version": len(self.documents[name])}
+        self.events.append(("document_management", "document.stored", stored))
+        return stored
 
     def document_management__get(self, document: str, version: int = 0) -> dict[str, Any]:
         kept = self.documents[document]
@@ -145,6 +151,8 @@ class Platform:
 
     def time_series_analytics__write(self, series: str, value: float) -> dict[str, Any]:
         self.series[series].append(value)
+        if value >= THRESHOLD:
+            self.events.append(("time_series_analytics", "threshold.passed", {"series": series, "value": value}))
         return {"count": len(self.series[series])}
 
     def time_series_analytics__trend(self, series: str) -> dict[str, Any]:
@@ -158,6 +166,10 @@ class Platform:
 
     def agent_assistance__ask(self, question: str, context: Any = None) -> dict[str, Any]:
         return {"answer": f"{question} Yes.", "confidence": 0.5}
+
+    def agent_assistance__ask_later(self, question: str, answer_to: str, context: Any = None) -> dict[str, Any]:
+        self.answers.append((answer_to, self.agent_assistance__ask(question)))
+        return {"asked": True}
 
     def model_manager__run(self, model: str, input: Any) -> dict[str, Any]:
         return {"output": input, "model_version": "1"}

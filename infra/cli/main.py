@@ -37,6 +37,7 @@ Hold = Annotated[bool | None, typer.Option("--hold", help="Start in hold: everyt
 Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML")]
+Models = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML, or folders with such files")]
 
 
 @app.callback(invoke_without_command=True)
@@ -94,9 +95,19 @@ def stubs(
 def mcp(
     process: Annotated[list[str] | None, typer.Option("--process", metavar="ID", help="These are tools; none: all in service")] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="It looks, and starts and answers nothing")] = False,
+    http: Annotated[
+        int, typer.Option("--http", metavar="PORT", min=0, max=65535, help="Over HTTP, for callers with credentials of their own")
+    ] = 0,
+    host: Annotated[str, typer.Option("--host", help="Where --http listens")] = "127.0.0.1",
+    name: Annotated[list[str] | None, typer.Option("--name", metavar="HOST", help="What --http is called by, beside this machine")] = None,
     server: ServerUrl = "",
 ) -> None:
-    """A server of the Model Context Protocol over stdin and stdout: processes as tools of an assistant, by your rights."""
+    """A server of the Model Context Protocol: processes as tools of an assistant, over stdin and stdout by your rights, or over HTTP by each caller's."""
+    if http:
+        from flowledger.infra.cli import mcp_http
+
+        mcp_http.serve(server, process or [], read_only, host, http, name or [])
+        return
     import sys
 
     from flowledger.infra.cli.mcp import serve
@@ -332,16 +343,17 @@ def projections_rebuild(
 
 @app.command(rich_help_panel=MODELS)
 def validate(
-    files: Files,
+    files: Models,
     json: Json = False,
     conformance: Annotated[
         bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
     ] = False,
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
+    from flowledger.infra.cli.model_files import models_of
     from flowledger.infra.cli.models import validate
 
-    validate(files, json, conformance)
+    validate(models_of(files), json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -392,6 +404,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 def _register() -> None:
     from flowledger.infra.cli import (
         alerts,
+        analysts,
         approvals,
         capabilities,
         connectors,
@@ -435,6 +448,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
+    app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)

@@ -30,8 +30,21 @@ def finding_view(finding: Any, file: str) -> dict[str, Any]:
 
 
 def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
-    """`conformance`: what the standard forbids counts as an error does, whether or not it runs."""
-    found = [finding_view(f, str(file)) for file in files for f in _read(file)[1]]
+    """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Decision models among them import one another."""
+    from flowledger.kernel.dmn.linking import File, link
+
+    read = [_read(file) for file in files]
+    decisions = {
+        n: File(graph.decisions, graph.source, file.name)
+        for n, (file, (graph, _)) in enumerate(zip(files, read, strict=True))
+        if graph is not None and graph.format == "dmn"
+    }
+    linked = link(decisions, lambda namespace: [])
+    found = [
+        finding_view(f, str(file))
+        for n, (file, (_, findings)) in enumerate(zip(files, read, strict=True))
+        for f in (linked[n].findings if n in linked else findings)
+    ]
     errors = sum(f["severity"] == "error" for f in found)
     broken = sum(f["standard"] for f in found)
     if json:

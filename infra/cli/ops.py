@@ -87,7 +87,7 @@ def topics(create: bool, config: Path | None, **given: Any) -> None:
         fail("", NO)
 
 
-def _dsn(settings: Any) -> str:
+def dsn_of(settings: Any) -> str:
     from flowledger.infra.postgres_server import PostgresUnavailable
     from flowledger.stores import postgres_folder, start_postgres
 
@@ -101,7 +101,7 @@ def _dsn(settings: Any) -> str:
 
 def projections_status(config: Path | None, json: bool, **given: Any) -> None:
     settings = settings_of(config, **given)
-    dsn = _dsn(settings)
+    dsn = dsn_of(settings)
 
     async def work() -> Any:
         from flowledger.projections.reader import Reader
@@ -133,7 +133,7 @@ async def _ends(settings: Any) -> dict[int, int]:
 
 def projections_rebuild(name: str, check: bool, config: Path | None, json: bool, **given: Any) -> None:
     settings = settings_of(config, **given)
-    dsn = _dsn(settings)
+    dsn = dsn_of(settings)
 
     async def work(log: Any) -> Any:
         from flowledger.projections import rebuild as r

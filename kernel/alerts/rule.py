@@ -24,8 +24,18 @@ NUMBERS = (
 TIMES = ("cycle_time", "waiting_time", "working_time")
 #: how far the rows of the projections are behind the log, in seconds: of the server, of no process
 LAG = "lag"
+#: a figure of one's own (`kernel/kpis.py`), and what is unlike before (`analytics/anomalies.py`), counted
+KPI, ANOMALIES = "kpi", "anomalies"
+MEASURES = (*NUMBERS, *TIMES, LAG, KPI, ANOMALIES)
 FIGURES = ("mean", "p50", "p75", "p90", "p95", "p99")
-GROUPS = ("process", "version", "element", "job_type")
+KPI_FIGURES = ("mean", "total", "count", "kept_share", "broken")
+#: of a KPI, those that are an amount: a time where the KPI is of times
+AMOUNTS = ("mean", "total")
+KINDS = ("volume", "duration")
+GROUPS = ("process", "version", "element", "job_type", "value")
+#: by what the figures of a measure are told apart, and what they are filtered by; of the others: `_OF_ROLLUPS`
+_OF_ROLLUPS = frozenset({"process", "version", "element", "job_type"})
+_TOLD_BY = {KPI: frozenset({"process", "version", "element", "value"}), ANOMALIES: frozenset({"process", "element"}), LAG: frozenset[str]()}
 NO_DATA = ("ok", "keep", "fire")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NAME_CHARS_MAX = 200
@@ -78,9 +88,11 @@ def _limit(value: Any) -> str:
 
 
 FIELDS: Mapping[str, Field] = {
-    "measure": Field(f.one_of(*NUMBERS, *TIMES, LAG), True), "figure": Field(f.one_of(*FIGURES)),
+    "measure": Field(f.one_of(*MEASURES), True), "figure": Field(f.one_of(*dict.fromkeys((*FIGURES, *KPI_FIGURES)))),
+    "kpi": Field(f.text(r"[^/\x00-\x1f\x7f]+", "the name of a KPI", 100)), "kinds": Field(f.several(f.one_of(*KINDS), len(KINDS))),
     "process": Field(f.text(_TEXT, "the id of a process", 255)), "version": Field(f.whole(0, (1 << 31) - 1)),
     "element": Field(f.text(_TEXT, "the id of an element", 255)), "job_type": Field(f.text(_TEXT, "a job type", 255)),
+    "value": Field(f.text(_TEXT, "a value that the KPI is told by", 255)),
     "group": Field(f.several(f.one_of(*GROUPS), len(GROUPS))),
     "above": Field(_limit), "below": Field(_limit),
     "window": Field(f.within("PT1M", "P31D")), "for": Field(f.within("PT0S", "P7D")), "keep": Field(f.within("PT0S", "P7D")),
@@ -101,13 +113,33 @@ def problem(name: str, rule: Any) -> str:
     measure = rule["measure"]
     if ("above" in rule) == ("below" in rule):
         return "above, below: expected one of them"
-    if isinstance(rule.get("above", rule.get("below")), str) and measure not in (*TIMES, LAG):
-        return f"{'above' if 'above' in rule else 'below'}: expected a number, as {measure} is no time"
-    if "figure" in rule and measure not in TIMES:
-        return f"figure: it is of times ({', '.join(TIMES)}), not of {measure}"
-    of_what = [k for k in ("process", "version", "element", "job_type", "group", "window", "least", "no_data") if k in rule]
+    if isinstance(rule.get("above", rule.get("below")), str) and not _may_be_a_time(rule):
+        return f"{'above' if 'above' in rule else 'below'}: expected a number, as {_told(rule)} is no time"
+    figures = {KPI: KPI_FIGURES, **dict.fromkeys(TIMES, FIGURES)}.get(measure, ())
+    if "figure" in rule and rule["figure"] not in figures:
+        return (
+            f"figure: expected {', '.join(figures)}, as it is of {measure}"
+            if figures
+            else f"figure: it is of times ({', '.join(TIMES)}) and KPIs, not of {measure}"
+        )
+    of_what = [k for k in ("process", "version", "element", "job_type", "value", "group", "window", "least", "no_data") if k in rule]
     if measure == LAG and of_what:
         return f"{of_what[0]}: lag is of the server as a whole"
+    for own, of in (("kpi", KPI), ("kinds", ANOMALIES)):
+        if own in rule and measure != of:
+            return f"{own}: it is of measure {of}, found {measure}"
+    if measure == KPI and "kpi" not in rule:
+        return "kpi: expected the name of the KPI"
+    if measure == ANOMALIES and "process" not in rule:
+        return "process: expected it, as anomalies are those of a process"
+    if measure == ANOMALIES and duration_us(rule.get("window", "PT1H")) < HOUR_US:
+        return "window: expected an hour or more, as anomalies are those of hours"
+    if measure == ANOMALIES and {"least", "no_data"} & {*rule}:
+        return "least, no_data: anomalies are counted, so there always is a figure"
+    told_by = _TOLD_BY.get(measure, _OF_ROLLUPS)
+    for by in dict.fromkeys([*(k for k in rule if k in GROUPS), *_several(rule.get("group"))]):
+        if by not in told_by:
+            return f"{by if by in rule else 'group'}: {measure} isn't told by {by}: expected {', '.join(g for g in GROUPS if g in told_by)}"
     if "version" in rule and "process" not in rule:
         return "version: it is that of a process: expected process beside it"
     if measure in ("incidents", "reworked", "recovered_share") and {"job_type"} & {*rule, *_several(rule.get("group"))}:
@@ -115,15 +147,27 @@ def problem(name: str, rule: Any) -> str:
     return ""
 
 
+def _may_be_a_time(rule: Mapping[str, Any]) -> bool:
+    return rule["measure"] in (*TIMES, LAG) or (rule["measure"] == KPI and rule.get("figure", "mean") in AMOUNTS)
+
+
+def _told(rule: Mapping[str, Any]) -> str:
+    return f"{rule['figure']} of a KPI" if rule["measure"] == KPI else str(rule["measure"])
+
+
 def _several(value: Any) -> list[str]:
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
 class Rule(NamedTuple):
-    """As it was checked by `problem`. Times in microseconds; `limit` in the measure's own unit: milliseconds of times, seconds of lag."""
+    """As it was checked by `problem`. Times in microseconds; `limit` in the measure's own unit: milliseconds of times, seconds of lag; `timed`: it was given as
+    a duration. `kpi`, `kinds`: of measures `kpi` and `anomalies`."""
 
     measure: str
     figure: str
+    kpi: str
+    kinds: tuple[str, ...]
+    timed: bool
     process: str
     filters: dict[str, str]
     groups: tuple[str, ...]
@@ -142,7 +186,10 @@ class Rule(NamedTuple):
     @property
     def step_us(self) -> int:
         """Between two looks at the past: of how times are spread is known by hour."""
-        return HOUR_US if self.figure not in ("", "mean") or self.window_us > BY_MINUTE_MAX_US else MINUTE_US
+        if self.measure == ANOMALIES:
+            return HOUR_US
+        by_hour = self.measure in TIMES and self.figure != "mean"
+        return HOUR_US if by_hour or self.window_us > BY_MINUTE_MAX_US else MINUTE_US
 
     @property
     def steps(self) -> int:
@@ -163,9 +210,12 @@ def read(name: str, rule: Mapping[str, Any]) -> Rule:
         limit *= 1_000  # a plain number of a time is seconds, as that of lag
     return Rule(
         measure=measure,
-        figure=rule.get("figure", "mean") if measure in TIMES else "",
+        figure=rule.get("figure", "mean") if measure in (*TIMES, KPI) else "",
+        kpi=rule.get("kpi", ""),
+        kinds=tuple(k for k in KINDS if k in (_several(rule.get("kinds")) or KINDS)),
+        timed=isinstance(given, str),
         process=rule.get("process", ""),
-        filters={k: str(rule[k]) for k in ("process", "version", "element", "job_type") if k in rule},
+        filters={k: str(rule[k]) for k in GROUPS if k in rule},
         groups=tuple(g for g in GROUPS if g in _several(rule.get("group"))),
         above="above" in rule,
         limit=limit,

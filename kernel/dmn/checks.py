@@ -5,7 +5,7 @@ Severities: error - the standard gives the model no meaning; warning - it has on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from flowledger.kernel.dmn import boxed, bridge, reader
@@ -31,9 +31,15 @@ def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "
             imported.append(reader.parse(other))
         except DmnError as error:
             found.append(Finding(code="IMPORT_UNREADABLE", message=f"an imported model can't be read: {error}", file=file))
-    source = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
-    checker = Checker(DecisionModel(definitions, imported), source.splitlines(), file)
     found += _twice(definitions, imported, file)
+    return sorted(found + findings_of(DecisionModel(definitions, imported), xml, file), key=lambda f: f.line)
+
+
+def findings_of(model: DecisionModel, xml: bytes | str, file: str = "", told: Collection[str] = ()) -> list[Finding]:
+    """Those of a model that was read, with what it imports. `told`: namespaces that are missing, as something else says already."""
+    source = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
+    checker, found = Checker(model, source.splitlines(), file), list[Finding]()
+    checker.told = told
     try:
         checker.run()
     except RecursionError:
@@ -63,6 +69,9 @@ class _Step:
 
 
 class Checker(TableFindings):
+    #: namespaces of imports that are missing, of which something else tells
+    told: Collection[str] = ()
+
     def run(self) -> None:
         d = self.unit.definitions
         self.names(d)
@@ -102,13 +111,14 @@ class Checker(TableFindings):
         #: what nameless imports have brought in -> from where
         brought: dict[str, str] = {}
         for i in d.imports:
-            if "/DMN/" in i.import_type and i.namespace not in self.unit.units:
+            place = f" (locationURI '{i.location}')" if i.location else ""
+            if "/DMN/" in i.import_type and i.namespace not in self.unit.units and i.namespace not in self.told:
                 self.add(
                     i,
                     "IMPORT_MISSING",
-                    f"the imported model {i.name or i.namespace} wasn't given",
+                    f"the imported model {i.name or i.namespace} wasn't found: a model with the namespace '{i.namespace}'{place} was looked for",
                     "warning",
-                    "a file that is deployed is a model by itself: bring in what it uses; who calls `dmn` gives other models as `models`",
+                    "what is used of it is null; deploy or check it together with this file, or deploy it before",
                 )
             if i.name and (i.name in own or i.name in names):
                 other = "of another import" if i.name in names else "of something of this model"
@@ -193,10 +203,20 @@ class Checker(TableFindings):
 
     def reference(self, element: m.Element, ref: m.Ref, kinds: tuple[type[m.Element], ...], what: str) -> None:
         foreign = ref.namespace is not None and ref.namespace != self.unit.namespace
-        if foreign and ref.namespace not in self.unit.units:
+        if foreign and ref.namespace not in self.unit.units and ref.namespace in self.unit.prefixes:
             return  # IMPORT_MISSING has said so
         found = self.unit.find(ref)
-        if found is None:
+        if foreign and ref.namespace not in self.unit.prefixes:
+            text = f"{element.name} refers to a model that is not imported: '{ref.namespace}'"
+            self.add(
+                element,
+                "IMPORT_MISSING",
+                text,
+                "warning",
+                line=ref.line,
+                hint="the requirement is left out: expressions that use it are null",
+            )
+        elif found is None:
             self.add(
                 element,
                 "REFERENCE_MISSING",
@@ -206,8 +226,6 @@ class Checker(TableFindings):
             )
         elif not isinstance(found[1], kinds):
             self.add(element, "REFERENCE_WRONG", f"{element.name} refers to {found[1].name}, which is not {what}", line=ref.line)
-        elif foreign and ref.namespace not in self.unit.prefixes:
-            self.add(element, "IMPORT_MISSING", f"{element.name} refers to a model that is not imported", line=ref.line)
 
     def circles(self, d: m.Definitions) -> None:
         """Also those that lead through other models; told where they leave this one. One that is of others alone is told with them."""

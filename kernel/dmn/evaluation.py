@@ -43,22 +43,34 @@ class Evaluation:
 
 
 class DecisionModel:
-    """A model with its imports, ready to be evaluated. It holds no state of evaluations and can be shared."""
+    """A model with its imports, ready to be evaluated. It holds no state of evaluations and can be shared.
 
-    def __init__(self, definitions: m.Definitions, imported: Iterable[m.Definitions] = ()) -> None:
-        units: dict[str, Unit] = {}
+    `imported`: what it and these import, one for each namespace. `bound`: what it imports itself, by namespace, each with what that is bound to: so
+    two that it imports can be bound to two versions of one model.
+    """
+
+    def __init__(
+        self,
+        definitions: m.Definitions,
+        imported: Iterable[m.Definitions] = (),
+        bound: Mapping[str, DecisionModel] | None = None,
+        size: int = 0,
+    ) -> None:
         self.definitions = definitions
-        self.root = Unit(definitions, units)
-        units[definitions.namespace] = self.root
-        for other in imported:
-            if other.namespace not in units:
-                units[other.namespace] = Unit(other, units)
-        for unit in units.values():
+        self.bound: Mapping[str, DecisionModel] = bound or {}
+        #: bytes of its file; how many models stand one above the other, itself the topmost
+        self.size = size
+        self.depth: int = 1 + max((other.depth for other in (bound or {}).values()), default=0)
+        units: list[Unit] = []
+        if bound:
+            self.root = _unit(self, {}, units)
+        else:
+            self.root, units = _flat(definitions, imported)
+        for unit in units:
             unit.link()
-        for unit in units.values():
+        for unit in units:
             unit.build_types()
-        self.units = units
-        self.graph = Graph(self.root, units)
+        self.graph = Graph(self.root)
 
     @property
     def decisions(self) -> list[m.Decision]:
@@ -109,13 +121,33 @@ class DecisionModel:
         return Evaluation(value, run.warnings, run.trace, most - max(0, run.runtime.steps))
 
 
+def _flat(definitions: m.Definitions, imported: Iterable[m.Definitions]) -> tuple[Unit, list[Unit]]:
+    units: dict[str, Unit] = {}
+    root = units[definitions.namespace] = Unit(definitions, units)
+    for other in imported:
+        if other.namespace not in units:
+            units[other.namespace] = Unit(other, units)
+    return root, [*units.values()]
+
+
+def _unit(model: DecisionModel, made: dict[int, Unit], units: list[Unit]) -> Unit:
+    """Of a model that is bound to others; one that several are bound to is one unit. Without circles, since what is bound was made before."""
+    if (unit := made.get(id(model))) is None:
+        known: dict[str, Unit] = {}
+        unit = made[id(model)] = Unit(model.definitions, known)
+        units.append(unit)
+        known.update({namespace: _unit(other, made, units) for namespace, other in model.bound.items()})
+        known[unit.namespace] = unit
+    return unit
+
+
 def read(xml: bytes | str, models: Iterable[bytes | str] = ()) -> DecisionModel:
     """Read a model and those that it imports. Expressions are compiled when they are first evaluated, then kept.
 
     Raises:
         DmnError: one of the texts can't be read.
     """
-    return DecisionModel(reader.parse(xml), [reader.parse(other) for other in models])
+    return DecisionModel(reader.parse(xml), [reader.parse(other) for other in models], size=len(xml))
 
 
 @lru_cache(maxsize=32)

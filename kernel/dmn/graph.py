@@ -337,14 +337,14 @@ KINDS: dict[str, type[m.Element]] = {"decision": m.Decision, "service": m.Servic
 
 
 class Graph:
-    """All units of a model, and their nodes as far as they were needed."""
+    """The nodes of a model and of what it imports, as far as they were needed. Two versions of one model may be among its units."""
 
-    def __init__(self, root: Unit, units: Mapping[str, Unit]) -> None:
-        self.root, self.units = root, units
-        self._nodes: dict[tuple[str, int], Node] = {}
+    def __init__(self, root: Unit) -> None:
+        self.root = root
+        self._nodes: dict[tuple[int, int], Node] = {}
 
     def node(self, unit: Unit, element: m.Element) -> Node:
-        key = (unit.namespace, id(element))
+        key = (id(unit), id(element))
         node = self._nodes.get(key)
         if node is None:
             node = self._nodes[key] = _NODES[type(element)](self, unit, element)

@@ -18,7 +18,7 @@ from flowledger.kernel.feel.types import FunctionType
 
 
 class Unit:
-    """A model file within a set of models. `problems` collects names that can't be found: (code, message, node)."""
+    """A model file within a set of models. `units`: those that it can name, by namespace, itself among them."""
 
     def __init__(self, definitions: m.Definitions, units: Mapping[str, Unit]) -> None:
         self.definitions, self.units = definitions, units
@@ -40,17 +40,20 @@ class Unit:
         for i in definitions.imports:
             self.prefixes[i.namespace] = tuple(dict.fromkeys((*self.prefixes.get(i.namespace, ()), i.name)))
 
+    def imported(self) -> list[Unit]:
+        return [unit for i in self.definitions.imports if (unit := self.units.get(i.namespace)) is not None]
+
     def link(self) -> None:
         """Take the member names of imported models over; called when all units are there."""
-        seen, todo = {self.namespace}, [i.namespace for i in self.definitions.imports]
+        seen, todo = {id(self)}, self.imported()
         names = set(self.members)
         while todo:
-            unit = self.units.get(todo.pop())
-            if unit is None or unit.namespace in seen:
+            unit = todo.pop()
+            if id(unit) in seen:
                 continue
-            seen.add(unit.namespace)
+            seen.add(id(unit))
             names |= unit.members | unit.by_name.keys() | {e.variable.name for e in unit.definitions.elements()}
-            todo.extend(i.namespace for i in unit.definitions.imports)
+            todo.extend(unit.imported())
         self.members = frozenset(names)
 
     def build_types(self) -> None:

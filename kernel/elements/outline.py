@@ -1,9 +1,10 @@
-"""What readers of the log are told of a process once, at its deployment: its activities, so that no event need say it again.
+"""What readers of the log are told of a process once, at its deployment: its activities, and what all else is called, so that no event need say it again.
 
 `{element: {...}}` with, of each activity, only what there is: `type` (vocabulary of tasks), `own` true when the engine does it itself (no job and no
 person: rows of it come from the events of its element), `loop` true when it runs several times, `name`, `description`, `after` (the activities that it
 directly follows), `boundary` (its boundary events), `group` (the gateway at which its branch split off, or itself when its runs go side by side),
-`estimated_ms`. The empty name is the process itself, with its `description` and what it protects (`protect`, as `kernel/model/protect.py` has it).
+`estimated_ms`. What is no activity (a gateway, an event) stands there by its `name` alone, where it has one. The empty name is the process itself, with
+its `description` and what it protects (`protect`, as `kernel/model/protect.py` has it).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def outline(process: Process) -> dict[str, Any]:
     found: dict[str, Any] = {"": told} if (told := {k: v for k, v in whole.items() if v}) else {}
     for node in process.nodes.values():
         if not node.behaviour.activity:
+            if node.name and node.name != node.id:
+                found[node.id] = {"name": node.name}
             continue
         about = {
             "type": TYPES.get(node.kind, "service_task"), "own": _own(node), "loop": node.loop is not None,

@@ -24,6 +24,7 @@ def definition_created(p: Partition, e: de.DefinitionCreated, v: Envelope) -> No
     put(p, p.definitions, e.key, Definition(
         key=e.key, id=e.id, kind=e.kind, version=e.version, hash=e.hash, name=e.name, version_tag=e.version_tag, resource=e.resource,
         format=e.format, deployment=e.deployment, status=e.status, metadata=e.metadata, tenant=v.tenant, protect=marks.told(e),
+        namespace=marks.whole(e).get("namespace"), imports=marks.bound(e),
     ))  # fmt: skip
     put(p, nest(p, p.process_versions, (v.tenant, e.kind, e.id)), e.version, e.key)
     p.changed.add(("definition", e.key))
@@ -47,6 +48,8 @@ def definition_updated(p: Partition, e: de.DefinitionUpdated, v: Envelope) -> No
             d.metadata = e.metadata
         d.row_version += 1
         p.changed.add(("definition", e.key))
+        if e.outline is not None and d.kind in ("drg", "decision"):
+            d.imports, d.namespace = marks.bound(e), marks.whole(e).get("namespace")
         if (protects := marks.told(e)) != d.protect:
             d.protect = protects
             marks.defined(p, d.tenant)

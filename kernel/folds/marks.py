@@ -11,10 +11,21 @@ from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import put
 
 
+def whole(e: de.DefinitionCreated | de.DefinitionUpdated) -> dict[str, Any]:
+    """What the outline says of the definition itself."""
+    found = e.outline.get("") if isinstance(e.outline, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def told(e: de.DefinitionCreated | de.DefinitionUpdated) -> dict[str, Any] | None:
-    """What the outline says of it; a definition without one protects nothing."""
-    whole = e.outline.get("") if isinstance(e.outline, dict) else None
-    return whole.get("protect") if isinstance(whole, dict) else None
+    """A definition without an outline protects nothing."""
+    return whole(e).get("protect")
+
+
+def bound(e: de.DefinitionCreated | de.DefinitionUpdated) -> dict[str, int] | None:
+    """Keys of the decision models that it imports, by namespace."""
+    imports = whole(e).get("imports")
+    return {namespace: one["key"] for namespace, one in imports.items()} if isinstance(imports, dict) else None
 
 
 def defined(p: Partition, tenant: str) -> None:

@@ -12,31 +12,39 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
-from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading, triggers
+from flowledger.kernel.findings import Finding
+from flowledger.kernel.handlers import arming, deployable, imports, records, removal, rollouts, spreading, triggers
 from flowledger.kernel.model import canonical, protect
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
-from flowledger.kernel.tasks import capabilities, profiles
+from flowledger.kernel.tasks import capabilities, profiles, registry
+
+#: API profiles of one deployment
+PROFILES_MAX = 100
 
 
 def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     """All or none: every resource is read first; an error in any refuses the deployment, with all findings."""
     if not e.resources:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
-    graphs, findings = [], []
+    graphs, findings = [], _profiles_wrong(d, e.profiles or {})
     #: what was found in each file
     told_of: dict[str, list[Any]] = {}
     #: path of a webhook -> whose it is, in this deployment
     hooks: dict[str, str] = {}
-    for resource in e.resources:
-        graph, found = deployable.read(d, resource.name, resource.content)
+    read = [deployable.read(d, resource.name, resource.content) for resource in e.resources]
+    links = imports.linked(d, e.resources, [graph for graph, _ in read])
+    for n, resource in enumerate(e.resources):
+        graph, found = read[n]
+        if n in links:
+            found = list(links[n].findings)
         for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form", "trigger") else ():
             if process.executable:
                 found += deployable.starts(d, process, arming.start_nodes(process), resource.name)
         if graph is not None and graph.format == "trigger":
             found += triggers.findings(d, graph.trigger, resource.name, hooks)
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
-        found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name)
+        found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name, e.profiles or ())
         found += deployable.protects(d, graph, resource.name)
         findings += found
         told_of[resource.name] = found
@@ -45,9 +53,11 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"'{resource.name}' is nothing that can be deployed")
     if (refused := deployable.refused(findings)) is not None:
         return refused
-    wanted = [(resource, graph, *row) for resource, graph in graphs for row in contents(graph)]
+    # what is imported stands before what imports it
+    order = [*(n for n in range(len(graphs)) if n not in links), *links]
+    wanted = [(n, *graphs[n], *row) for n in order for row in contents(graphs[n][1])]
     seen: dict[tuple[str, str], str] = {}
-    for resource, _, kind, id, *_ in wanted:
+    for _, resource, _, kind, id, *_ in wanted:
         if (kind, id) in seen:
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"{kind} '{id}' stands in '{seen[(kind, id)]}' and in '{resource.name}'")
         seen[(kind, id)] = resource.name
@@ -62,36 +72,68 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     for known in p.definitions.values():
         if (known.kind, known.id) in seen and known.tenant == tenant:
             numbers[known.kind, known.id] = max(known.version, numbers.get((known.kind, known.id), 0))
-    answers: list[dict[str, Any]] = []
+    answers: list[tuple[int, dict[str, Any]]] = []
     fresh: list[dict[str, Any]] = []
-    told: set[str] = set()
-    same = {(kind, id): newest for resource, graph, kind, id, *_ in wanted if (newest := _same(d, e, resource.name, graph.hash, kind, id))}
-    if any((kind, id) not in same and deployable.binds_together(resource.content) for resource, _, kind, id, *_ in wanted):
-        same = {}  # what is bound to its own deployment finds the others there only when they are of it
-    for resource, graph, kind, id, name, version_tag in wanted:
+    written: set[str] = set()
+    same: dict[tuple[str, str], Definition] = {}
+    #: number of a resource -> its requirements graph
+    drgs: dict[int, Definition] = {}
+    for n, resource, graph, kind, id, *_ in wanted:
+        newest = _same(d, e, resource.name, graph.hash, kind, id)
+        if newest is not None and (n not in links or (newest.imports or {}) == imports.keys(links[n], drgs)):
+            same[kind, id] = newest
+            if kind == "drg":
+                drgs[n] = newest
+    if any((kind, id) not in same and deployable.binds_together(resource.content) for _, resource, _, kind, id, *_ in wanted):
+        same, drgs = {}, {}  # what is bound to its own deployment finds the others there only when they are of it
+    for n, resource, graph, kind, id, name, version_tag in wanted:
         if (old := same.get((kind, id))) is not None:
-            answers.append({**lookup.fields(old), "duplicate": True})
+            answers.append((n, {**lookup.fields(old), "duplicate": True}))
             continue
-        content = "" if graph.hash in told else resource.content
-        told.add(graph.hash)
+        more = about(graph, kind, id, imports.bound(d, links.get(n), drgs))
+        content = "" if graph.hash in written else resource.content
+        written.add(graph.hash)
         deployment = deployment or d.key()
         event = de.DefinitionCreated(
             key=d.key(), id=id, kind=kind, version=numbers.get((kind, id), 0) + 1,
             hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
             status=e.status, content=content, metadata=e.metadata, validation=deployable.validation(told_of[resource.name]),
-            **about(graph, kind, id),
+            **more,
         )  # fmt: skip
         d.record(event)
         fields = lookup.fields(p.definitions[event.key])
-        answers.append({**fields, "duplicate": False})
-        fresh.append({**fields, "metadata": e.metadata, **about(graph, kind, id)})
+        answers.append((n, {**fields, "duplicate": False}))
+        fresh.append({**fields, "metadata": e.metadata, **more})
+        if kind == "drg":
+            drgs[n] = p.definitions[event.key]
         if kind == "process" and e.status == "published":
             arming.open_starts(d, p.definitions[event.key])
         elif kind == "trigger":
             triggers.changed(d, tenant, id)
+    # before the models are told of: whoever knows a model knows its profiles
+    stored = {name: records.put(d, _profile(d, name, value)) or {} for name, value in (e.profiles or {}).items()}
     spreading.tell_others(d, fresh)
-    d.answer = {"deployment": deployment or answers[0]["deployment"], "definitions": answers, "findings": msgspec.to_builtins(findings)}
+    told = [answer for _, answer in sorted(answers, key=lambda one: one[0])]  # in the order of the resources
+    d.answer = {"deployment": deployment or told[0]["deployment"], "definitions": told, "findings": msgspec.to_builtins(findings)}
+    if stored:
+        d.answer["profiles"] = [{"name": name, "version": value["version"]} for name, value in stored.items()]
     return None
+
+
+def _profile(d: Decision, name: str, value: dict[str, Any]) -> c.StoreRecord:
+    tenant = d.envelope.tenant
+    return c.StoreRecord(registry=profiles.REGISTRY, name=f"{tenant}/{name}" if tenant else name, value=value)
+
+
+def _profiles_wrong(d: Decision, given: dict[str, dict[str, Any]]) -> list[Finding]:
+    """They are the deployment's, so what is wrong with one is told with what is wrong with models, and refuses all."""
+    if len(given) > PROFILES_MAX:
+        return [deployable.error("PROFILE_INVALID", f"expected at most {PROFILES_MAX} API profiles, found {len(given)}", "")]
+    found = []
+    for name, value in given.items():
+        wrong = ["expected a name without /"] if "/" in name else registry.problems(profiles.REGISTRY, _profile(d, name, value).name, value)
+        found += [deployable.error("PROFILE_INVALID", f"API profile '{name[:100]}': {text}", "") for text in wrong]
+    return found
 
 
 def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) -> Definition | None:
@@ -103,8 +145,11 @@ def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) ->
     return newest
 
 
-def about(graph: Any, kind: str, id: str) -> dict[str, Any]:
-    """What the events of a definition tell of its graph."""
+def about(graph: Any, kind: str, id: str, bound: dict[str, Definition] | None = None) -> dict[str, Any]:
+    """What the events of a definition tell of its graph. `bound`: what a decision model imports."""
+    if kind in ("drg", "decision"):
+        outlined = imports.told(graph, kind, bound or {})
+        return {"outline": outlined} if outlined is not None else {}
     if kind == "form" and (names := protect.of_form(graph.form)):
         return {"outline": {"": {"protect": {"names": names}}}}
     if kind != "process":
@@ -188,7 +233,11 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
         return Rejected(
             RejectionCode.INVALID_STATE, f"only drafts are edited; definition {e.key} is {found.status}: deploy the next version"
         )
+    if (refused := imports.still_used(d, found, "edit")) is not None:
+        return refused
     graph, findings = deployable.read(d, found.resource, e.content)
+    if (linked := imports.linked(d, [c.Resource(found.resource, e.content)], [graph]).get(0)) is not None:
+        findings = list(linked.findings)
     defined = [(kind, id) for kind, id, *_ in contents(graph)]
     if graph is not None and (found.kind, found.id) not in defined:
         others = ", ".join(f"{kind} '{id}'" for kind, id in defined) or "nothing that can be deployed"
@@ -201,7 +250,9 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
     findings += deployable.protects(d, graph, found.resource)
     if (refused := deployable.refused(findings)) is not None:
         return refused
-    more = about(graph, found.kind, found.id)
+    more = about(graph, found.kind, found.id, imports.bound(d, linked, {}))
+    if found.kind == "decision":
+        more.setdefault("outline", {"": {}})  # it imports nothing any more
     found_in = deployable.validation(findings)
     d.record(
         de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content, validation=found_in, reason=e.reason, **more)

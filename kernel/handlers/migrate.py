@@ -9,7 +9,7 @@ and is the same in the target stays fired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from flowledger.events import commands as c
@@ -19,7 +19,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import rollouts
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, placing, triggers
+from flowledger.kernel.elements import ad_hoc_sub_process, compensation, conditional, events, placing, triggers
 from flowledger.kernel.elements.triggers import timer
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import carrying, loop_kinds, modify, notices
@@ -71,6 +71,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     mapping = _Mapping(source, process, elements, e.timers != "keep", e.timers == "recount")
     for holder in _holders(i):
         _follow(holder, mapping)
+    _follow_handlers(i, mapping)
     loop_kinds.prepare(d, i, looped, mapping)
     for holder in _holders(i):
         _disarm(d, i, holder, mapping)
@@ -91,7 +92,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     loop_kinds.arm(d, i, looped, mapping)
     warnings += [*looped.told, *duties.follow(d, i, mapping.names(), source.watched, process.watched)]
     if mapping.restart:
-        _restart_own(d, i, mapping)
+        _restart_own(d, i, mapping, carried.renewed)
     carrying.renew(d, i, process, carried)
     if process.conditional:
         conditional.look_at_all(d, i)
@@ -124,9 +125,9 @@ def _below(i: Instance, token: Token) -> Iterator[Token]:
         yield from _below(i, i.tokens[key])
 
 
-def _restart_own(d: Decision, i: Instance, mapping: _Mapping) -> None:
-    """Timers for which tokens themselves wait, from now on, or from their beginning. Raises: Failure."""
-    for token in list(i.tokens.values()):
+def _restart_own(d: Decision, i: Instance, mapping: _Mapping, renewed: Collection[int]) -> None:
+    """Timers for which tokens themselves wait, from now on, or from their beginning; not those of tokens that enter anew. Raises: Failure."""
+    for token in [t for t in i.tokens.values() if t.key not in renewed]:
         node = mapping.process.nodes[token.element]
         for held in [
             t for k in token.holds or () if (t := d.state.timers.get(k)) is not None and t.element == node.id and node.kind in _CATCHING
@@ -185,7 +186,7 @@ class _Mapping:
         self.source, self.process, self.elements, self.restart, self.recount = source, process, elements, restart, recount
         #: (holder, catching event of the target) whose timer runs, and begins anew -> since when (0: from now)
         self.again: dict[tuple[int, str], int] = {}
-        #: catching events of the target that have their source's subscriptions, or had them
+        #: catching events of the target that have their source's subscriptions, or had them; handlers of what was done that are called otherwise there
         self.followed: dict[str, str] = {}
 
     def names(self) -> dict[str, str]:
@@ -246,6 +247,17 @@ def _follow(holder: Any, mapping: _Mapping) -> None:
     for old in _outside(holder, mapping.source, getattr(holder, "element", "")):
         if (new := mapping.same(old)) is not None:
             mapping.followed[old.id] = new.id
+
+
+def _follow_handlers(i: Instance, mapping: _Mapping) -> None:
+    """What was done is undone as the target does it: by the handler that its activity has there, when the one that it had isn't there."""
+    for kept in (i.compensable or {}).values():
+        for done in kept:
+            new = mapping.process.nodes.get(mapping.new(done.element))
+            if done.handler and new is not None and mapping.new(done.handler) not in mapping.process.nodes:
+                handler = compensation.handler_of(new)
+                if handler is not None:
+                    mapping.followed[done.handler] = handler.id
 
 
 def _disarm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:

@@ -27,6 +27,12 @@ def of(d: Decision, i: Instance, source: Process, process: Process, elements: di
         before = source.nodes.get(back.get(node.id, node.id))
         if node.compensation is not None and before is not None and before.compensation is None and before.behaviour.activity:
             found.append(f"'{node.id}' can be compensated by '{node.compensation.id}' from now on; where it has completed before, it can't")
+    for done in (i.compensable or {}).values():
+        found += [
+            f"what '{x.element}' has done can't be compensated any more: '{x.handler}' isn't there"
+            for x in done
+            if x.handler and x.handler not in process.nodes
+        ]
     found = list(dict.fromkeys(found))
     return [*found[:TOLD_MAX], *([f"and {len(found) - TOLD_MAX} more"] if len(found) > TOLD_MAX else [])]
 

@@ -13,7 +13,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.handlers import arming, spreading, triggers
+from flowledger.kernel.handlers import arming, imports, spreading, triggers
 from flowledger.kernel.state import Definition, Partition
 
 DELETING = "deleting"
@@ -42,6 +42,8 @@ def begin(d: Decision, found: Definition, reason: str) -> Rejected | None:
     p = d.state
     if those := running(p, found.key):
         return refusal(found.key, those)
+    if (refused := imports.still_used(d, found, "delete")) is not None:
+        return refused
     if found.kind != "process" or p.meta.partitions == 1:
         _delete(d, found, reason)
         d.answer = {"key": found.key, "status": "deleted"}

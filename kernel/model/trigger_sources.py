@@ -77,6 +77,10 @@ SOURCES: dict[str, Source] = {
         _schedule, read=False,
     ),
     "webhook": Source(webhook.FIELDS, webhook.whole, read=False),
+    "capability": Source({
+        "name": Field(f.text(r"[a-z][a-z0-9_-]*", "the name of a capability", 64), True),
+        "events": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "names of its events")), True),
+    }, read=False),
     "events": Source({
         "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes"))),
         "from": Field(f.one_of("now", "start")),
@@ -111,7 +115,7 @@ SOURCES: dict[str, Source] = {
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
         "tls": Field(f.one_of("verify", "starttls", "off")), "username": Field(f.text(r"[\x20-\x7e]+", "a name", 256), True),
         "password": Field(f.secret, True), "folder": Field(f.text(r"[\x20-\x7e]+", "the name of a folder, as the server writes it", 255)),
-        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64")), "bytes": Field(f.whole(1_000, 50_000_000)),
+        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64", "files")), "bytes": Field(f.whole(1_000, 50_000_000)),
         "every": Field(f.within("PT1S", "PT1H")), "from": Field(f.one_of("now", "start")),
     }),
     "postgresql": Source({

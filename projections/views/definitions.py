@@ -90,7 +90,9 @@ def updated(f: Fold, e: de.DefinitionUpdated) -> None:
     if e.validation is not None:
         columns["validation_result"] = e.validation
     if e.graph_hash:
-        columns["graph_hash"], columns["outline"] = e.graph_hash, e.outline
+        columns["graph_hash"] = e.graph_hash
+    if e.graph_hash or e.outline is not None:
+        columns["outline"] = e.outline
     if e.reason:
         columns["reason"] = e.reason
     _change(f, e.key, columns)

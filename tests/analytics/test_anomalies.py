@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from test_forecast import poisson, rate
 
-from flowledger.analytics.anomalies import BEFORE_MIN, CASES_MIN, FALSE_SHARE, durations, told, volumes
+from flowledger.analytics.anomalies import BEFORE_MIN, CASES_MIN, FALSE_SHARE, by_hour, durations, told, told_by_hour, volumes
 from flowledger.analytics.spread import bucket_of
 
 ASKED = 168
@@ -77,3 +77,30 @@ def test_too_little_is_no_anomaly():
     assert durations({"a": {0: Counter({50: BEFORE_MIN - 1})}}, {"a": {0: Counter({90: CASES_MIN})}}, 0) == []
     (found,) = told(durations({"a": much}, {"a": {0: Counter({90: 30})}}, 0))
     assert (found.element, found.hour) == ("a", 0) and found.value > found.usual
+
+
+@pytest.mark.req("APG-AI-007")
+def test_looked_at_hour_by_hour_planted_ones_are_found_when_they_are_over_and_others_seldom_are():
+    """As an alert asks: each hour when it is over, by what was before it alone, in a week of which four hours of starts and three of times are planted."""
+    right = wrong = missed = hours = 0
+    for seed in range(12):
+        rng = random.Random(seed + 900)
+        floods = rng.sample([h for h in range(ASKED) if busy(h)], 4)
+        slow = set(rng.sample(range(ASKED), 3))
+        planted = {("", h): (0.0 if n % 2 else 3.0) for n, h in enumerate(floods)} | {("approve", h): 1.0 for h in slow}
+        counts = counted(seed, {h: by for (element, h), by in planted.items() if not element})
+        times = {e: spreads(rng, len(counts), {9 * 168 + h for h in slow} if e == "approve" else set()) for e in ("approve", "check")}
+        told_at = told_by_hour(by_hour(counts, times, ASKED, 0))
+        found = {(f.element, n) for n, hour in enumerate(told_at) for f in hour}
+        right, wrong, missed = right + len(found & set(planted)), wrong + len(found - set(planted)), missed + len(set(planted) - found)
+        hours += ASKED
+    assert len(told_at) == ASKED and right / (right + missed) >= 0.9 and wrong / hours <= 0.005, (right, wrong, missed, hours)
+
+
+def test_of_an_hour_nothing_is_known_that_came_after_it():
+    rng = random.Random(4)
+    counts, times = counted(3, {}), {"approve": spreads(rng, 10 * 168, {10 * 168 - 5})}
+    whole = by_hour(counts, times, 48, 0)
+    before = by_hour(counts[:-24], {"approve": {h: b for h, b in times["approve"].items() if h < 10 * 168 - 24}}, 24, 0)
+    assert whole[:24] == before and len(whole) == 48
+    assert told_by_hour(whole)[:24] == told_by_hour(before)

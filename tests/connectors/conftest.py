@@ -113,6 +113,12 @@ def redis_server() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def ferretdb_server() -> dict[str, str]:
+    """`port`: what speaks MongoDB's protocol."""
+    return _shared("ferretdb", servers.ferretdb)
+
+
+@pytest.fixture(scope="session")
 def dovecot_server() -> dict[str, str]:
     """`port`: an IMAP server that takes every user with the password `hush-hush`."""
     return _shared("dovecot", servers.dovecot)

@@ -89,6 +89,26 @@ def redis(folder: Path) -> dict[str, str]:
     return {"port": str(port)}
 
 
+#: of the user `root`, who makes the others
+FERRET_PASSWORD = "root-of-the-tests"
+
+
+def ferretdb(folder: Path) -> dict[str, str]:
+    """MongoDB's protocol over SQLite, with users of its own. Raises: OSError."""
+    server = shutil.which("ferretdb") or shutil.which("ferretdb", path=str(Path.home() / "go" / "bin"))
+    if server is None:
+        raise OSError("no ferretdb on this machine: tools/ferretdb.sh builds it")
+    folder.mkdir()
+    port = free_port()
+    command = [
+        server, "--handler=sqlite", f"--sqlite-url=file:{folder}/", f"--listen-addr=127.0.0.1:{port}", f"--state-dir={folder}", "--telemetry=disable",
+        "--debug-addr=-", "--log-level=error", "--test-enable-new-auth=true", "--setup-username=root", f"--setup-password={FERRET_PASSWORD}",
+        "--setup-database=test",
+    ]  # fmt: skip
+    _up(folder, command, lambda: answers(port))
+    return {"port": str(port)}
+
+
 def rabbitmq(folder: Path) -> dict[str, str]:
     """With the settings of its own control program, in capitals. Raises: OSError."""
     _program("erl", "rabbitmq-server")

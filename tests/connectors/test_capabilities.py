@@ -60,6 +60,7 @@ GOOD: dict[str, tuple[list[tuple[str, dict]], dict, dict]] = {
     "time_series_analytics.trend": (
         [("time_series_analytics.write", {"series": "s", "value": v}) for v in (1, 3)], {"series": "s"}, {"mean": 2.0, "slope": 2.0, "count": 2}),
     "agent_assistance.ask": ([], {"question": "Is it?", "context": {}}, {"answer": "Is it? Yes.", "confidence": 0.5}),
+    "agent_assistance.ask_later": ([], {"question": "Is it?", "answer_to": "http://127.0.0.1:9/"}, {"asked": True}),
     "model_manager.run": ([], {"model": "m", "input": [1]}, {"output": [1], "model_version": "1"}),
     "simulation_manager.simulate": ([], {"scenario": "abcd", "runs": 5}, {"mean": 4.0, "p95": 6.0, "runs": 5}),
     "analysis_manager.analyse": ([], {"data": [1, 3]}, {"count": 2, "mean": 2.0, "least": 1, "most": 3}),

@@ -156,7 +156,7 @@ async def test_an_operation_that_is_not_there(server: int, bench):
 async def test_the_document_is_fetched_once_and_used_on_while_its_server_is_away(target: Target, bench):
     target.routes |= {"/doc": (200, {}, json.loads(doc({"get": {"operationId": "a"}}, "/a"))), "/a": (200, {}, {"n": 1})}
     asked, now = bench("openapi"), [0.0]
-    asked.connector._clock = lambda: now[0]
+    asked.connector._kept._clock = lambda: now[0]
     headers = {"documentUrl": f"{target.url}/doc", "operationId": "a", **OUT}
     for _ in range(3):
         assert (await asked({}, headers))["out"]["body"] == {"n": 1}

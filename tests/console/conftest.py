@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Served:
                     text = answer.read()
                 return json.loads(text) if text else None
             except urllib.error.HTTPError as e:
-                if e.code != 429 or not left:
+                if e.code not in (429, 503) or not left:
                     raise AssertionError(f"{method} {path}: {e.code} {e.read()[:500]!r}") from e
                 time.sleep(float(e.headers.get("Retry-After") or 0.5))  # the machine is busy: as a client should
 
@@ -151,6 +152,12 @@ def _free() -> int:
 
 @pytest.fixture(scope="session")
 def server(built: Path) -> Iterator[Served]:
+    with dev() as served:
+        yield served
+
+
+@contextmanager
+def dev(**settings: str) -> Iterator[Served]:
     """`flowledger dev` as a user starts it, with the examples deployed."""
     port, data = _free(), Path(tempfile.mkdtemp(prefix="flowledger-console-"))
     data.chmod(0o755)  # the embedded PostgreSQL runs as a user of its own when we are root
@@ -158,7 +165,7 @@ def server(built: Path) -> Iterator[Served]:
     (data / "secrets").mkdir(mode=0o755)
     (data / "secrets" / "HOOK").write_text("whsec_c2VjcmV0LW9mLWFuLWV4YW1wbGUh")
     ways = {"FLOWLEDGER_SECRETS": f"folder:{data / 'secrets'}", "FLOWLEDGER_EGRESS_PRIVATE": f"127.0.0.1:{receives}"}
-    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free()), **ways}
+    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free()), **ways, **settings}
     command = [sys.executable, "-m", "flowledger", "dev", "--port", str(port), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)

@@ -115,3 +115,21 @@ def test_a_part_that_is_not_there_leads_to_the_first(open_page: Callable[..., An
     assert page.get_by_role("tab", name="Incidents").get_attribute("aria-selected") == "true"
     page = open_page("/operations?tab=nothing-of-that-name", width=390, height=844)
     page.get_by_label("Status").first.wait_for()
+
+
+def test_findings_are_said_in_german_with_the_server_s_own_words_below(server: Served, open_page: Callable[..., Any]) -> None:
+    text = (EXAMPLES / "order.bpmn").read_text().replace("</bpmn:process>", '<bpmn:parallelGateway id="lonely"/></bpmn:process>', 1)
+    assert "lonely" in text
+    found = server.call("POST", "/v1/models/check", {"name": "order.bpmn", "content": text})["findings"]
+    lonely = {f["code"]: f["message"] for f in found if f["element"] == "lonely"}
+    assert "GATEWAY_LEADS_NOWHERE" in lonely
+    draft = server.call("POST", "/v1/drafts", {"name": "Befunde", "kind": "process", "content": text}, actor="rita")["id"]
+    page = open_page(f"/designer/{draft}?tab=findings", language="de", actor="rita")
+    row = page.get_by_role("listitem").filter(has_text="GATEWAY_LEADS_NOWHERE").filter(has_text="lonely")
+    row.get_by_text("Ein Gateway hat keinen ausgehenden Fluss: seine Token enden dort").wait_for()
+    assert "mit einem Endereignis verbinden" in row.inner_text()
+    assert row.locator("[lang=en]").inner_text() == lonely["GATEWAY_LEADS_NOWHERE"]
+    page = open_page(f"/designer/{draft}?tab=findings", actor="rita")
+    row = page.get_by_role("listitem").filter(has_text="GATEWAY_LEADS_NOWHERE")
+    row.get_by_text(lonely["GATEWAY_LEADS_NOWHERE"]).wait_for()
+    assert row.locator("[lang=en]").count() == 0

@@ -62,6 +62,12 @@ class World(Batches):
         ({"maintenance": [{"from": "10:00", "to": "11:00", "zone": "Nowhere"}]}, "maintenance"),
         ({"maintenance": [{"from": "10:00", "to": "11:00", "days": ["someday"]}]}, "maintenance"),
         ({"maintenance": [{"from": "10:00", "to": "11:00"}] * 21}, "maintenance"), ({"enabled": "yes"}, "enabled"), ({"above": True}, "above"),
+        ({"measure": "kpi"}, "kpi"), ({"kpi": "cost"}, "kpi"), ({"measure": "kpi", "kpi": "a/b"}, "kpi"), ({"value": "x"}, "value"),
+        ({"measure": "kpi", "kpi": "k", "figure": "p90"}, "kept_share"), ({"figure": "kept_share", "measure": "cycle_time"}, "p95"),
+        ({"measure": "kpi", "kpi": "k", "figure": "kept_share", "above": "PT1H"}, "number"), ({"measure": "kpi", "kpi": "k", "job_type": "j"}, "job_type"),
+        ({"measure": "anomalies", "process": None}, "process"), ({"measure": "anomalies", "window": "PT59M"}, "an hour or more"),
+        ({"measure": "anomalies", "least": 1}, "least"), ({"measure": "anomalies", "kinds": ["colour"]}, "kinds"), ({"kinds": ["volume"]}, "kinds"),
+        ({"measure": "anomalies", "group": ["version"]}, "group"), ({"measure": "anomalies", "figure": "mean"}, "figure"),
         ({"above": 1e16}, "above"), ({"title": "t" * 256}, "title"),
     ],
 )  # fmt: skip
@@ -79,7 +85,14 @@ def test_what_is_wrong_with_a_name_is_said(name):
 
 
 def test_limits_are_in_the_measures_own_unit():
-    for rule, limit in (({**TIMES}, 7_200_000), ({**TIMES, "above": 90}, 90_000), ({"measure": "lag", "above": "PT1M"}, 60), (GOOD, 3)):
+    for rule, limit in (
+        ({**TIMES}, 7_200_000),
+        ({**TIMES, "above": 90}, 90_000),
+        ({"measure": "lag", "above": "PT1M"}, 60),
+        (GOOD, 3),
+        ({"measure": "kpi", "kpi": "k", "above": "PT2H"}, 7_200_000),
+        ({"measure": "kpi", "kpi": "k", "figure": "kept_share", "below": 0.9}, 0.9),
+    ):
         assert ar.problem("a", rule) == "" and ar.read("a", rule).limit == limit
     assert ar.read("a", {**TIMES, "figure": "p95"}).step_us == ar.HOUR_US and ar.read("a", TIMES).step_us == ar.MINUTE_US
     assert ar.read("a", {**GOOD, "window": "P2D"}).step_us == ar.HOUR_US

@@ -7,12 +7,13 @@ from datetime import datetime
 
 import pytest
 from test_insight_reports import drawn
-from test_measure_rows import START_US, at
+from test_measure_rows import START_US, Drawn, History, at, caught_up, running
 
 from flowledger.events import alerts as al
 from flowledger.kernel.alerts import rule as ar
+from flowledger.projections import alert_figures as af
 from flowledger.projections import alerts as pa
-from flowledger.projections.reader import Senseless
+from flowledger.projections.reader import Reader, Senseless
 
 pytestmark = pytest.mark.postgres
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
@@ -125,3 +126,91 @@ async def test_groups_that_are_too_many_are_refused(db, dsn, schema, monkeypatch
 
 def test_what_cannot_be_read_is_passed_over():
     assert al.groups(None) == [] and al.groups([1, {"x": 1}, {"key": "a"}]) == [{"key": "a"}]
+
+
+PROMISED = {"kind": "sla", "process": "order", "within": "PT3H", "by": "region", "values": ["DE", "AT", "CH", "FR"]}
+SUCCESS = {"kind": "value", "value": '= this.outcome = "completed"'}
+KPI_RULES = [
+    {"kpi": "promised", "figure": "kept_share", "below": 0.8, "window": "PT6H", "least": 5, "for": "PT30M"},
+    {"kpi": "promised", "figure": "broken", "above": 4, "window": "PT2H", "group": ["value"]},
+    {"kpi": "promised", "figure": "mean", "above": "PT2H30M", "window": "P2D", "value": "DE"},
+    {"kpi": "promised", "figure": "count", "below": 2, "window": "PT3H", "keep": "PT10M"},
+    {"kpi": "success", "below": 0.9, "window": "PT12H", "least": 10},
+    {"kpi": "success", "figure": "total", "above": 12, "window": "PT1H"},
+]
+
+
+@pytest.mark.req("APG-MON-005", "APG-MON-006", "APG-MON-009")
+async def test_rules_on_kpis_would_have_fired_when_the_plan_says_so(db, dsn, schema):
+    log = Drawn(History(21, 600, 5, tenants=("",), terms={("kpi", "promised"): PROMISED, ("kpi", "success"): SUCCESS}))
+    async with running(log, dsn, schema, (0,)) as runner:
+        await caught_up(log, runner)
+    truth = [c for c in log.history.truth if c.outcome]
+    begin, end = START_US, START_US + 6 * DAY
+    asked = {"from": at(begin), "to": at(end)}
+
+    def value_of(rule, region):
+        def of(since, until):
+            cases = [c for c in truth if since <= c.ended < until and region in ("", c.region)]
+            if rule["kpi"] == "success":
+                done = sum(c.outcome == "completed" for c in cases)
+                return (done, 1 << 40) if rule.get("figure") == "total" else ((done / len(cases) if cases else None), len(cases))
+            took = [c.ended - c.started for c in cases if c.outcome == "completed"]
+            kept = sum(t <= 3 * HOUR for t in took)
+            if rule["figure"] in ("broken", "count"):
+                return len(took) - (kept if rule["figure"] == "broken" else 0), 1 << 40
+            return ((kept / len(took) if rule["figure"] == "kept_share" else sum(took) / len(took) / 1000) if took else None), len(took)
+
+        return of
+
+    async with Reader(dsn, schema) as reader:
+        for kpi_rule in KPI_RULES:
+            rule = {"measure": "kpi", "process": "order", **kpi_rule}
+            assert ar.problem("a", rule) == ""
+            step = ar.read("a", rule).step_us
+            steps = range(begin // step * step + step, end + 1, step)
+            found = await pa.trial(reader, "", asked, "a", rule)
+            for region in ("DE", "AT", "CH", "FR") if "group" in rule else (rule.get("value", ""),):
+                told = [i for i in found["items"] if i["group"] == ({"value": region} if "group" in rule else {})]
+                planned = by_hand(rule, steps, value_of(rule, region))
+                assert [[us_of(i["fired_at"]), us_of(i["resolved_at"]) if i["resolved_at"] else None] for i in told] == planned, rule
+            assert found["fired"] > 0, rule
+            # live: the last step of the same
+            us = begin + 3 * DAY + 7 * HOUR
+            points = {ar.key_of(g): p[-1] for g, p in await pa.now(reader, "", "a", rule, us - step)}
+            for key, point in points.items():
+                value, _ = value_of(rule, key.partition("=")[2] or rule.get("value", ""))(us - (ar.read("a", rule).steps + 1) * step, us)
+                assert point.us == us and point.value == (None if value is None else pytest.approx(value, rel=1e-5)), rule
+        for wrong, words in (
+            ({"kpi": "nothing", "above": 1}, "name of a KPI"), ({"kpi": "success", "figure": "kept_share", "above": 1}, "kind value"),
+            ({"kpi": "promised", "above": 5}, "a duration"), ({"kpi": "success", "above": "PT1H"}, "a number"),
+        ):  # fmt: skip
+            with pytest.raises(Senseless, match=words):
+                await pa.trial(reader, "", asked, "a", {"measure": "kpi", **wrong})
+        assert (await pa.trial(reader, "nobody", asked, "a", {"measure": "anomalies", "process": "order", "above": 0}))["fired"] == 0
+
+
+@pytest.mark.req("APG-MON-005", "APG-AI-007")
+async def test_a_rule_on_anomalies_fires_when_approvals_get_slow_and_not_before(db, dsn, schema):
+    log = Drawn(History(41, 5_000, 42, alike=True, steady=True, tenants=("",), later=0.9))
+    slow_from = START_US + int(0.9 * 42 * DAY)
+    async with running(log, dsn, schema, (0,)) as runner:
+        await caught_up(log, runner)
+    rule = {"measure": "anomalies", "process": "order", "kinds": ["duration"], "group": ["element"], "above": 0, "window": "PT3H"}
+    assert ar.problem("a", rule) == ""
+    async with Reader(dsn, schema) as reader:
+        asked = {"from": at(slow_from - 10 * DAY), "to": at(START_US + 41 * DAY)}
+        found = await pa.trial(reader, "", asked, "a", rule)
+        fired = [(us_of(i["fired_at"]), i["group"]["element"]) for i in found["items"]]
+        after = {e for us, e in fired if us > slow_from}
+        assert "approve" in after <= {"approve", "join"}, "the join behind it waits for it"
+        assert len([us for us, _ in fired if us < slow_from]) <= 1, "ten days in which nothing was planted"
+        assert min(us for us, _ in fired if us > slow_from) < slow_from + DAY
+        # live: at the step at which a trial says that it fires
+        us = max(us for us, e in fired if e == "approve")
+        points = dict((g["element"], p) for g, p in await pa.now(reader, "", "a", rule, us + af.SETTLE_US))
+        assert points["approve"][-1].us == us and points["approve"][-1].value > 0
+        ((_, early),) = await pa.now(reader, "", "a", {**rule, "group": []}, us + af.SETTLE_US - 1)
+        assert early[-1].us == us - HOUR, "an hour is judged when its rows are there"
+        with pytest.raises(Senseless, match="31 days"):
+            await pa.trial(reader, "", {"from": at(START_US), "to": at(START_US + 40 * DAY)}, "a", rule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,8 @@ from flowledger.projections import queries as q
 from flowledger.projections import search, where
 from flowledger.projections.context import Context
 from flowledger.projections.projector import Projector
-from flowledger.projections.reader import BadQuery, Reader, TookTooLong
+from flowledger.projections.reader import BadQuery, Reader, TookTooLong, within
+from flowledger.projections.reader import _Connection as Connection
 from flowledger.projections.views import VIEWS
 
 pytestmark = pytest.mark.postgres
@@ -216,3 +218,48 @@ async def test_a_search_ends_in_time(reader: Reader, three: dict[str, int], monk
     with pytest.raises(TookTooLong, match=r"longer than 0\.2 s: ask for less"):
         await q.list_instances(reader, "", {"where": "is defined(tier)"})
     assert len((await q.list_instances(reader, "", {"where": 'tier = "gold"'}))["items"]) == 1
+
+
+@pytest.mark.req("APG-PER-016")
+async def test_a_search_asks_the_database_once_for_each_place_where_a_text_may_stand(
+    reader: Reader, three: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once for its position; what is to be otherwise for it is told in one question, by the first of them."""
+    asked: list[str] = []
+    execute = Connection.execute
+
+    async def noted(conn: Connection, query: Any, *values: Any, **more: Any) -> Any:
+        asked.append(query if isinstance(query, str) else query.as_string(None))
+        return await execute(conn, query, *values, **more)
+
+    async with Reader(reader.pool.conninfo, reader.schema, size=1) as one:
+        await q.list_instances(one, "", {"text": "gold"})
+        monkeypatch.setattr(Connection, "execute", noted)
+        for _ in range(2):
+            asked.clear()
+            assert len((await q.list_instances(one, "", {"text": "gold"}))["items"]) == 1
+            told = [text for text in asked if "set_config" in text]
+            # two places need no sort and are found in no order: from one to the other is a word more
+            assert len(asked) - len(told) == 1 + len(search._stands("gold")) == 6 and len(told) <= 4, asked
+
+
+@pytest.mark.req("APG-PER-016")
+async def test_the_time_of_a_search_binds_no_question_after_it(
+    reader: Reader, three: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Reader(reader.pool.conninfo, reader.schema, size=1) as one:
+        show = "SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'enable_sort', 'enable_nestloop')"
+
+        async def settings(**asked: bool) -> dict[str, str]:
+            return {row["name"]: row["setting"] for row in await one.rows(show, **asked)}
+
+        for ended in (False, True):
+            with contextlib.suppress(TookTooLong), within(1.6):
+                inside = await settings(sorts=False, nested=False)
+                left_ms = int(inside.pop("statement_timeout"))
+                assert 0 < left_ms <= 1600 and left_ms % 100 == 0  # sixteen steps; the one that has begun counts
+                assert inside == {"enable_sort": "off", "enable_nestloop": "off"}
+                if ended:
+                    await one.rows("SELECT pg_sleep(30)")
+            assert await settings() == {"statement_timeout": "0", "enable_sort": "on", "enable_nestloop": "on"}
+            assert await one.estimate("SELECT 1 FROM workflow_instances") >= 1

@@ -6,12 +6,15 @@ import io
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
 import pytest
 from argon2 import PasswordHasher
 
+import flowledger.signin
 from flowledger.api import job_stream
 from flowledger.api.access.changes import Accounts
 from flowledger.api.access.door import Door
@@ -26,6 +29,7 @@ from flowledger.infra.accounts.store import Store
 from flowledger.infra.settings import Settings
 from flowledger.plugins import api as plugins
 from tests.api.conftest import RowsInMemory, ScriptedClient
+from tests.cli.conftest import running, settings_for
 
 PASSWORD = "correct horse battery"
 HOST = "http://127.0.0.1:8080"
@@ -42,6 +46,25 @@ def first_admin(url: str, said: io.StringIO) -> httpx2.Client:
     assert answer.status_code == 200, answer.text
     http.headers["x-csrf-token"] = answer.json()["csrf"]
     return http
+
+
+@contextmanager
+def local_server(empty_database: Any, data: Path) -> Iterator[Any]:
+    """A whole server with accounts of its own; `system.said` is where it says its one-time link."""
+    said = io.StringIO()
+
+    class Errors:
+        stderr = said
+
+    kept, flowledger.signin.sys = flowledger.signin.sys, Errors  # type: ignore[assignment, attr-defined]
+    try:
+        with empty_database() as url:
+            settings = settings_for(data, url, roles=("api", "owner", "projector", "grpc"), auth="local")
+            with running(settings) as found:
+                found.system.said = said
+                yield found
+    finally:
+        flowledger.signin.sys = kept  # type: ignore[attr-defined]
 
 
 class Clock:

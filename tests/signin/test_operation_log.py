@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -16,11 +15,9 @@ import pytest
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
-import flowledger.signin
 from flowledger.processors.sparing import EACH_MAX
 from flowledger.sdk import Flow
-from tests.cli.conftest import running, settings_for
-from tests.signin.conftest import PASSWORD, first_admin
+from tests.signin.conftest import PASSWORD, first_admin, local_server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
 WAITS = Flow("waits").start().user("wait").end()
@@ -29,22 +26,8 @@ WORKS = Flow("works").start().service("do", job="op-job").end()
 
 @pytest.fixture(scope="module")
 def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory):
-    said = io.StringIO()
-
-    class Errors:
-        """Where the process says its one-time link."""
-
-        stderr = said
-
-    kept, flowledger.signin.sys = flowledger.signin.sys, Errors  # type: ignore[assignment, attr-defined]
-    try:
-        with empty_database() as url:
-            settings = settings_for(tmp_path_factory.mktemp("operations"), url, roles=("api", "owner", "projector", "grpc"), auth="local")
-            with running(settings) as found:
-                found.system.said = said
-                yield found
-    finally:
-        flowledger.signin.sys = kept  # type: ignore[attr-defined]
+    with local_server(empty_database, tmp_path_factory.mktemp("operations")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

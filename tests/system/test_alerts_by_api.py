@@ -149,6 +149,24 @@ async def test_an_alert_from_its_file_to_who_is_told(on, request, place, databas
             await flowledger(system.url, "alerts", "delete", "many")
             await told(receiver, http, ["alert.fired", "alert.fired", "alert.resolved", "alert.resolved"])
             assert (await ask(http, "GET", "/many"))[0] == 404
+            # of a figure of one's own
+            own = {"measure": "kpi", "kpi": "asked", "figure": "count", "above": 1, "window": "PT1H"}
+            assert (await http.put("/v1/kpis/asked", json={"kind": "value", "at": "start", "value": "1"})).status_code == 200
+            assert (await ask(http, "PUT", "/many", {**own, "figure": "kept_share"}))[0] == 200
+
+            async def noted() -> Any:
+                return (await ask(http, "GET", "/many"))[1].get("error")
+
+            assert "kind sla" in await place.until(noted, 60), "what keeps it from being looked at is said"
+            assert (await ask(http, "PUT", "/many", own))[0] == 200
+
+            async def counted() -> Any:
+                assert (await http.post("/v1/instances", json={"definition": "report"})).status_code == 201
+                return (await ask(http, "GET", "/many"))[1].get("firing") == 1
+
+            await place.until(counted, 60)
+            row = (await ask(http, "GET", "/many"))[1]
+            assert (row["error"], row["rule"]["kpi"]) == ("", "asked")
             # of the server itself: how far the rows are behind
             rule = {"measure": "lag", "above": "PT30S", "for": "PT1M"}
             assert (await ask(http, "PUT", "/lag", rule))[0] == 200

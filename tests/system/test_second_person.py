@@ -116,6 +116,31 @@ async def test_a_request_with_an_id_and_a_plan_is_done_by_two_people_too(place, 
         assert (await asked(http, *cancel, X_Approval=id, Idempotency_Key="k4"))[0] == 403, "and is not done again by another one"
 
 
+async def test_who_looks_before_needs_nobody_whether_the_query_or_the_body_says_so(place, database, tmp_path):
+    named = ("create_batch", "modify_instance", "change_rollout", "put_retention")
+    async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=named) as (_, http):
+        x = Caller(http, place)
+        assert (await x.ok("GET", "me"))["second_person"] == list(named)
+        await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+        [key] = await x.start("p", 1)
+        wishes = (
+            ("batches", {"action": "suspend", "ids": [key]}),
+            (f"instances/{key}/modify", {"instructions": [{"cancel": "u"}], "force": True}),
+            ("definitions/p/rollout", {"stop_starts": True}),
+        )
+        for path, wish in wishes:
+            status, looked = await asked(http, "ann", "POST", path, {**wish, "dry_run": True})
+            assert status == 200, looked
+            status, waits = await asked(http, "ann", "POST", path, {**wish, "dry_run": False})
+            assert waits["code"] == "APPROVAL_NEEDED", waits
+            assert (await x.ok("GET", f"approvals/{waits['approval']}"))["right"], "who decides needs the right to it as well"
+        rule = {"after": "P1Y", "reason": "r", "dry_run": True}
+        assert (await asked(http, "ann", "PUT", "retention/all", rule))[1]["code"] == "APPROVAL_NEEDED", (
+            "where the word means nothing it lets nobody by"
+        )
+        assert (await asked(http, "ann", "POST", "batches", {"action": 7}))[0] == 400, "what can't be read is told so"
+
+
 @pytest.mark.req("D-CMP-003")
 async def test_a_start_that_is_refused_starts_nothing_and_the_verdict_is_kept(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("start_instance",)) as (_, http):
@@ -183,6 +208,24 @@ async def test_what_no_id_remembers_is_done_once_by_one_approval(place, database
         status, problem = await asked(http, *put, X_Approval=id, Idempotency_Key="k")
         assert (status, problem["code"]) == (403, "APPROVAL_NEEDED"), "the same id doesn't make it good for twice"
         assert (await x.ok("GET", "retention"))["items"] == []
+
+
+async def test_a_profile_that_goes_with_models_needs_its_second_person_too(place, database, tmp_path):
+    from tests.connectors.test_profiles import MODEL as CARRIER
+
+    async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("put_profile",)) as (_, http):
+        x = Caller(http, place)
+        text = CARRIER.format(id="pa", type="http", retries=1, inputs='<zeebe:input source="/q" target="url"/>')
+        body = {"resources": [{"name": "a.bpmn", "content": text}]}
+        assert (await asked(http, "ann", "POST", "deployments", body))[0] == 201, "models alone need nobody"
+        body["profiles"] = {"carrier": {"base_url": "https://api.example"}}  # type: ignore[assignment]
+        status, problem = await asked(http, "ann", "POST", "deployments", body)
+        assert (status, problem["code"]) == (403, "APPROVAL_NEEDED") and "put_profile" in problem["detail"], problem
+        assert (await asked(http, "ann", "GET", "profiles/carrier"))[0] == 404
+        assert (await asked(http, "bob", "POST", f"approvals/{problem['approval']}/approve", {}))[0] == 200
+        status, answer = await asked(http, "ann", "POST", "deployments", body, X_Approval=problem["approval"])
+        assert (status, answer["profiles"]) == (201, [{"name": "carrier", "version": 1}]), answer
+        assert (await x.ok("GET", "profiles/carrier"))["version"] == 1
 
 
 @pytest.mark.req("D-CMP-003")

@@ -31,8 +31,8 @@ WORK = Flow("p").start().service("t", job="w").end().xml().decode()
 
 
 class Place:
-    def __init__(self, engine: Engine, web: httpx2.AsyncClient, folder: Path, settings: Settings) -> None:
-        self.engine, self.web, self.folder, self.settings = engine, web, folder, settings
+    def __init__(self, engine: Engine, web: httpx2.AsyncClient, folder: Path, services: Services) -> None:
+        self.engine, self.web, self.folder, self.services, self.settings = engine, web, folder, services, services.settings
 
     def secret(self, name: str, value: str) -> None:
         (self.folder / "secrets").mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ async def place_of(folder: Path, partitions: int = 2, **settings: Any) -> AsyncI
     try:
         assert isinstance(await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", WORK)])), dict)
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(services)), base_url="http://127.0.0.1") as web:
-            yield Place(engine, web, folder, told)
+            yield Place(engine, web, folder, services)
     finally:
         await engine.stop()
 

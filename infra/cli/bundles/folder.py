@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from flowledger.infra.cli.bundles.content import RESOURCE_BYTES_MAX, RESOURCES_MAX, Bundle, Resource, Setting, Wrong, checked, defined_in
+from flowledger.infra.cli.model_files import is_model
 from flowledger.infra.cli.models import finding_view
-from flowledger.infra.cli.watch import is_model
 
 SETTINGS = ("flowledger.rollouts.yaml", "flowledger.rollouts.yml", "flowledger.rollouts.json")
 #: files and folders that are looked at

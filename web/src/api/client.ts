@@ -1,4 +1,5 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
+import * as second from "./second";
 import { byToken, proof, unknown } from "./who";
 import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
@@ -35,7 +36,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 /** When the server answered last. */
@@ -131,7 +132,7 @@ export async function getFile(path: string): Promise<Blob> {
 
 /** What a request answers, as a file. */
 export async function sendForFile<A extends PathOf<"POST">>(path: A, body: BodyOf<"POST", A>): Promise<Blob> {
-  const response = await ask(`/v1${path}`, { method: "POST", headers: headers({ Accept: "*/*", "Content-Type": "application/json" }), body: JSON.stringify(body) });
+  const response = await sent({ method: "POST", url: `/v1${path}`, body: JSON.stringify(body), more: { Accept: "*/*" } });
   if (!response.ok) await answer(response);
   return response.blob();
 }
@@ -144,24 +145,69 @@ export async function sendFile(path: string, file: File): Promise<void> {
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
 export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
-  const id = crypto.randomUUID();
-  const init: RequestInit = {
-    method,
-    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
-    body: body === undefined ? undefined : JSON.stringify(body),
-  };
+  const response = await sent({ method, url: `/v1${path}${query(params)}`, body: body === undefined ? undefined : JSON.stringify(body), more });
+  return (await changed(response)) as AnswerOf<M, A>;
+}
+
+async function changed(response: Response): Promise<unknown> {
+  const found = (await answer(response)) as { position?: string } | undefined;
+  if (typeof found?.position === "string") expect(found.position);
+  return found;
+}
+
+/** Where the server wants a second person, what is asked is kept until somebody has approved it; asked again it is what was approved. */
+async function sent(asked: second.Asked): Promise<Response> {
+  const before = second.keptOf(asked);
+  if (before) {
+    const status = await statusOf(before.approval);
+    if (status === "waiting") throw new ApiError(403, { status: 403, code: "APPROVAL_NEEDED", approval: before.approval });
+    if (status === "approved" || status === "used") return carriedOut(before); // used: its answer was lost
+    second.forget(before.approval); // refused, over, or gone: it is asked for anew
+  }
+  const response = await tried(asked, crypto.randomUUID(), second.reasonOf(asked.body));
+  if (response.status === 403) {
+    const problem = (await response.clone().json().catch(() => ({}))) as Partial<Problem>;
+    if (problem.approval) second.keep(asked, problem.approval);
+  }
+  return response;
+}
+
+/** Who may not look is taken at their word: the server knows. */
+async function statusOf(approval: string): Promise<string> {
+  try {
+    return ((await read(`/approvals/${approval}`)) as { status: string }).status;
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 404) return "gone";
+    if (e instanceof ApiError && e.status === 403) return "approved";
+    throw e;
+  }
+}
+
+async function carriedOut(kept: second.Kept): Promise<Response> {
+  const response = await tried(kept, kept.key, { "X-Approval": kept.approval });
+  if (response.status < 500 && response.status !== 401 && response.status !== 429) second.forget(kept.approval); // done, or refused for good
+  return response;
+}
+
+/** What somebody else has approved, done: what the server answers, or a file. */
+export async function carryOut(kept: second.Kept): Promise<unknown> {
+  const response = await carriedOut(kept);
+  const json = /json/.test(response.headers.get("Content-Type") ?? "application/json") && kept.more?.Accept !== "*/*";
+  return response.ok && !json ? response.blob() : changed(response);
+}
+
+async function tried({ method, url, body, more }: second.Asked, id: string, also: Record<string, string>): Promise<Response> {
+  const init: RequestInit = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await ask(`/v1${path}${query(params)}`, init);
+      const response = await ask(url, init);
       if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;
       }
-      const found = (await answer(response)) as { position?: string } | undefined;
-      if (typeof found?.position === "string") expect(found.position);
-      return found as AnswerOf<M, A>;
+      return response;
     } catch (e) {
-      if (e instanceof ApiError || attempt >= 4) throw e;
+      if (attempt >= 4) throw e;
       await pause(200 * 2 ** attempt); // the connection broke: the same id again
     }
   }

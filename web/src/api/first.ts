@@ -12,7 +12,7 @@ async function drawing(definition: unknown) {
 
 const rowOf = async (path: string) => (await (await early(path)).json()) as Record<string, unknown>;
 
-/** By the first word of an address that names one thing. */
+/** By the first word of an address that names one thing; none: the page itself. */
 const PAGES: Record<string, (id: string) => Promise<unknown>> = {
   processes: async (id) => {
     const found = await rowOf(`/definitions${query({ definition_id: id, kind: "process", limit: 100 })}`);
@@ -23,13 +23,14 @@ const PAGES: Record<string, (id: string) => Promise<unknown>> = {
     return drawing((await rowOf(`/instances/${id}`)).definition);
   },
   tasks: (id) => early(`/tasks/${id}`),
+  "": () => early("/overview"),
 };
 
 export function first(path: string, search: string) {
   void whoAmIAtStart().catch(() => undefined); // the door asks again
-  const [, word, id] = /^\/([a-z]+)\/([^/]+)\/?$/.exec(path) ?? [];
+  const [, word, id] = path === "/" ? ["", "", ""] : (/^\/([a-z]+)\/([^/]+)\/?$/.exec(path) ?? []);
   const asked = new URLSearchParams(search);
-  if (!word || !id || asked.has("version") || asked.has("at")) return;
+  if (word === undefined || id === undefined || asked.has("version") || asked.has("at")) return;
   void Promise.resolve()
     .then(() => PAGES[word]?.(decodeURIComponent(id)))
     .catch(() => undefined); // the page asks again, and says what is wrong

@@ -47,9 +47,10 @@ export interface Filter {
 
 /**
  * Events as they happen. The browser comes back with the last id by itself (`Last-Event-ID`); a tab that is hidden hangs up,
- * and is told once when it is seen again (`unseen`: it stays). Events come in batches, one per animation frame; an empty batch says that they come from here on.
+ * and is told once when it is seen again (`unseen`: it stays). Events come in batches, one per animation frame. An empty batch says that they come from here
+ * on: at the first opening `begins` is the place of the log up to which none were told, for `askAgain`; after a break it is empty.
  */
-export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, enabled = true, unseen = false) {
+export function useEvents(filter: Filter, take: (events: LiveEvent[], begins: string) => void, enabled = true, unseen = false) {
   const latest = useRef(take);
   latest.current = take;
   const key = query({ ...filter });
@@ -59,6 +60,7 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
     let waiting: LiveEvent[] = [];
     let frame = 0;
     let cursor = "";
+    let begins = "";
     let again: ReturnType<typeof setTimeout> | undefined;
     let over = false;
     const flush = () => {
@@ -66,7 +68,8 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       const batch = waiting;
       waiting = [];
       for (const event of batch) expect(event.id);
-      latest.current(batch);
+      latest.current(batch, batch.length === 0 ? begins : "");
+      begins = "";
     };
     const open = () => {
       if (over || source || (document.hidden && !unseen)) return;
@@ -85,8 +88,11 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       };
       const on = (message: MessageEvent<string>) => {
         told("live");
+        if (message.type === "subscribed") {
+          begins = cursor ? "" : message.lastEventId;
+          expect(message.lastEventId); // what came after the page's first look and before here is told to nobody
+        }
         if (message.lastEventId) cursor = message.lastEventId;
-        if (message.type === "subscribed") expect(cursor); // what came after the page's first look and before here is told to nobody: look again
         try {
           const event = JSON.parse(message.data) as LiveEvent;
           if (event.cursor) cursor = event.cursor;
@@ -123,11 +129,27 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
   }, [key, enabled]);
 }
 
+/** Whether an answer (of a list: each of its pages) is true up to a place of the log; one that doesn't say isn't. */
+export function covers(answer: unknown, place: string): boolean {
+  if (!answer || typeof answer !== "object") return false;
+  if ("pages" in answer && Array.isArray(answer.pages)) return answer.pages.length > 0 && answer.pages.every((page) => covers(page, place));
+  const told = ["read_to", "position"].map((name) => (answer as Record<string, unknown>)[name]).find((text) => typeof text === "string");
+  if (told === undefined) return false;
+  const offsets = (text: string) => new Map(text.split(",").filter(Boolean).map((part) => part.split("-") as [string, string]));
+  const known = offsets(told as string);
+  return [...offsets(place)].every(([partition, offset]) => Number(known.get(partition) ?? -1) >= Number(offset));
+}
+
 /**
  * Ask these again. What is asked for the first time just now is waited for, and then asked again: its answer may be of before the news, and an invalidation
- * alone leaves a first question as it is.
+ * alone leaves a first question as it is. `begins`: there are no news, they are told from this place on; what was answered later than that stays.
  */
-export async function askAgain(client: QueryClient, queryKey: QueryKey, exact = false) {
+export async function askAgain(client: QueryClient, queryKey: QueryKey, exact = false, begins = "") {
+  if (begins) {
+    const asked = client.getQueryCache().findAll({ queryKey, exact, fetchStatus: "fetching" });
+    await Promise.allSettled(asked.map((q) => q.fetch())); // the answer that is on its way
+    return client.invalidateQueries({ queryKey, exact, predicate: (q) => !covers(q.state.data, begins) });
+  }
   const first = client.getQueryCache().findAll({ queryKey, exact, fetchStatus: "fetching" }).some((q) => q.state.data === undefined);
   await client.invalidateQueries({ queryKey, exact });
   if (first) await client.invalidateQueries({ queryKey, exact });
@@ -140,7 +162,11 @@ export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, 
   useEffect(() => () => clearTimeout(due.current), []);
   useEvents(
     filter,
-    () => {
+    (_, begins) => {
+      if (begins) {
+        for (const key of keys) void askAgain(client, key, false, begins);
+        return;
+      }
       due.current ??= setTimeout(() => {
         due.current = undefined;
         for (const key of keys) void askAgain(client, key);

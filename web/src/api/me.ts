@@ -52,10 +52,21 @@ const NEEDS = {
   subjects: "subjects:read",
   subjectExport: "subjects:export",
   subjectErase: "subjects:erase",
+  evidence: "evidence:read",
+  retention: "retention:read",
+  retentionWrite: "retention:write",
+  approvals: "approvals:read",
+  decide: "approvals:decide",
 } as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */
 export function useMay(operation: keyof typeof NEEDS, _subject?: unknown): boolean {
   const person = useSignIn();
   return !person || person.auth === "none" || person.rights.includes(NEEDS[operation]);
+}
+
+/** Has this person a right by its name, as the server told it of a row? */
+export function useHasRight(): (right: string) => boolean {
+  const person = useSignIn();
+  return (right) => !right || !person || person.auth === "none" || person.rights.includes(right);
 }

@@ -41,6 +41,7 @@ export type InstanceState = Omit<Given<Schemas["State"]>, "tokens" | "variables"
   incidents: { element: string; code: string; message: string }[];
 };
 export type Tree = Given<Schemas["Tree"]>;
+export type Overview = Given<Schemas["Overview"]>;
 export type Health = Given<Schemas["Health"]>;
 export type Decision = Given<Schemas["Decision"]>;
 export type RuleCoverage = Schemas["RuleCoverage"];
@@ -100,7 +101,9 @@ export interface Change {
   line: number;
   fields?: { field: string; from: unknown; to: unknown }[];
 }
-export type Problem = Partial<Schemas["Problem"]> & { status: number; code: string };
+/** `approval`: what is asked for waits as that one. */
+export type Problem = Partial<Schemas["Problem"]> & { status: number; code: string; approval?: string };
+export type Approval = Given<Schemas["Approval"]>;
 export type TaskMove = paths["/v1/tasks/{id}/{move}"] extends { post: { parameters: { path: { move: infer M } } } } ? M : never;
 
 // --- the addresses ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ export interface Me {
   roles: string[];
   rights: string[];
   csrf: string | null;
+  /** operations that wait until somebody else has approved them */
+  second_person: string[];
 }
 const KEY = "flowledger.actor";
 const watchers = new Set<() => void>();

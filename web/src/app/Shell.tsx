@@ -1,8 +1,9 @@
-import { ActionIcon, AppShell, Box, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Badge, Box, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
-import { signedIn, useMay, useMe } from "~/api/me";
+import { useApprovals } from "~/api/approvals";
+import { signedIn, useMay, useMe, useSignIn } from "~/api/me";
 import { signOut } from "~/api/session";
 import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
@@ -21,6 +22,7 @@ const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/decisions", icon: "decisions", text: "nav.decisions" },
   { to: "/operations", icon: "operations", text: "nav.operations" },
   { to: "/insight", icon: "insight", text: "nav.insight" },
+  { to: "/approvals", icon: "approvals", text: "nav.approvals" },
   { to: "/api", icon: "api", text: "nav.api" },
 ];
 
@@ -32,7 +34,7 @@ export function Shell() {
   usePlace(useRouterState({ select: (s) => s.location.href }));
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
-  const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers"), "/insight": !useMay("insight") } as Record<string, boolean>;
+  const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers"), "/insight": !useMay("insight"), "/approvals": !useSecond() } as Record<string, boolean>;
   const shown = pages.filter((p) => !hidden[p.to]);
   useEffect(keepFocus, []);
   useEffect(() => {
@@ -76,7 +78,7 @@ export function Shell() {
           {shown.map((p) => {
             const active = p.to === "/" ? path === "/" : path === p.to || path.startsWith(`${p.to}/`);
             return (
-              <NavLink key={p.to} component={Link} to={p.to} label={t(p.text)} leftSection={<Icon name={p.icon} />} active={active} variant="light" aria-current={active ? "page" : undefined} />
+              <NavLink key={p.to} component={Link} to={p.to} label={t(p.text)} leftSection={<Icon name={p.icon} />} rightSection={p.to === "/approvals" && <ToApprove />} active={active} variant="light" aria-current={active ? "page" : undefined} />
             );
           })}
         </ScrollArea>
@@ -87,6 +89,24 @@ export function Shell() {
       </AppShell.Main>
     </AppShell>
   );
+}
+
+/** The page is there where something needs a second person, and for who may see it. */
+function useSecond(): boolean {
+  return useMay("approvals") && (useSignIn()?.second_person?.length ?? 0) > 0;
+}
+
+/** How many wait for who looks: to be approved, or to be carried out. */
+function ToApprove() {
+  const t = useText();
+  const { actor } = useMe();
+  const decides = useMay("decide");
+  const n = (useApprovals(true).data ?? []).filter((a) => (a.by === actor ? a.status === "approved" : decides && a.status === "waiting")).length;
+  return n > 0 ? (
+    <Badge size="sm" variant="light" color="orange" aria-label={t("approvals.count", { n })}>
+      {n}
+    </Badge>
+  ) : null;
 }
 
 function Person() {

@@ -37,8 +37,11 @@ const routes = [
   page("/decisions/$id", () => import("~/pages/decisions/DecisionPage"), "DecisionPage"),
   page("/operations", () => import("~/pages/operations/OperationsPage"), "OperationsPage"),
   page("/operations/subjects", () => import("~/pages/subjects/SubjectsPage"), "SubjectsPage"),
+  page("/operations/retention", () => import("~/pages/retention/RetentionPage"), "RetentionPage"),
+  page("/operations/evidence", () => import("~/pages/evidence/EvidencePage"), "EvidencePage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 

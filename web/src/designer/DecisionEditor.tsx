@@ -11,6 +11,7 @@ import "../dmn/dmn.css";
 import "./designer.css";
 import Modeler from "dmn-js/lib/Modeler";
 import { useEffect, useRef, useState } from "react";
+import { Imports } from "~/dmn/Imports";
 import { readable } from "~/dmn/readable";
 import { type View, Views } from "~/dmn/Views";
 import { speaking } from "~/dmn/words";
@@ -146,6 +147,7 @@ export default function DecisionEditor({ text, label, shared, adopt, onChange, o
   }, [shared]);
   return (
     <div style={{ height: "100%", display: "flex", flexDirection: "column" }}>
+      <Imports xml={text} />
       <Views views={views} shown={shown} open={(view) => void modeler.current.open(view)} />
       <div ref={box} className="fl-dmn fl-dmn-editor" role="group" aria-label={label} data-shown={shown || undefined} data-view={views.find((v) => v.id === shown)?.type} />
     </div>

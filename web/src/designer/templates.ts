@@ -17,8 +17,8 @@ const MOST = 200;
 let fromServer: Promise<Template[]> | undefined;
 
 async function ofConnectors(): Promise<Template[]> {
-  const { items } = await get("/connectors");
-  return (await Promise.all(items.map((c) => get(`/connectors/${c.name}/template`)))) as unknown as Template[];
+  const { items } = await get("/connectors", { templates: true });
+  return items.map((c) => c.template as unknown as Template);
 }
 
 export function own(): Template[] {

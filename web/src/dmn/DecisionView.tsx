@@ -9,6 +9,8 @@ import "./dmn.css";
 import NavigatedViewer from "dmn-js/lib/NavigatedViewer";
 import { useEffect, useRef, useState } from "react";
 import { useLanguage, useText } from "~/i18n";
+import type { Definition } from "~/api/types";
+import { Imports } from "./Imports";
 import { readable } from "./readable";
 import { type View, Views } from "./Views";
 import { speaking } from "./words";
@@ -16,9 +18,9 @@ import { speaking } from "./words";
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /**
  * The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark; `counts`: by decision, how often
- * each rule of its table has fired.
+ * each rule of its table has fired; `imports`: what those of the file are bound to.
  */
-export default function DecisionView({ xml, decision, fired = [], counts, label }: { xml: string; decision: string; fired?: string[]; counts?: Record<string, number[] | undefined>; label: string }) {
+export default function DecisionView({ xml, decision, fired = [], counts, imports, label }: { xml: string; decision: string; fired?: string[]; counts?: Record<string, number[] | undefined>; imports?: Definition["imports"]; label: string }) {
   const t = useText();
   const { language } = useLanguage();
   const box = useRef<HTMLDivElement>(null);
@@ -72,6 +74,7 @@ export default function DecisionView({ xml, decision, fired = [], counts, label 
 
   return (
     <>
+      <Imports xml={xml} bound={imports} />
       <Views views={views} shown={shown} open={(view) => void viewer.current.open(view).then(() => setShown(view.id))} />
       {failed && <div role="alert">{t("diagram.failed", { why: failed })}</div>}
       <div ref={box} className="fl-dmn" data-shown={shown || undefined} data-view={views.find((x) => x.id === shown)?.type} role="group" aria-label={label} tabIndex={0} />

@@ -1,4 +1,5 @@
 import { de } from "./de";
+import { audit } from "./de-audit";
 import { control } from "./de-control";
 import { designer } from "./de-designer";
 import { doors } from "./de-doors";
@@ -6,6 +7,7 @@ import { events } from "./de-events";
 import { insight } from "./de-insight";
 import { platform } from "./de-platform";
 import { privacy } from "./de-privacy";
+import { second } from "./de-second";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy };
+export const german: Record<string, string> = { ...de, ...audit, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy, ...second };

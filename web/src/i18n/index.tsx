@@ -1,5 +1,6 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { en as english } from "./en";
+import { audit as enAudit } from "./en-audit";
 import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
 import { doors as enDoors } from "./en-doors";
@@ -7,9 +8,10 @@ import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
 import { platform as enPlatform } from "./en-platform";
 import { privacy as enPrivacy } from "./en-privacy";
+import { second as enSecond } from "./en-second";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy };
+const en = { ...english, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enSecond };
 
 type Texts = Record<string, string>;
 interface Language {

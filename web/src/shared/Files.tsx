@@ -29,7 +29,7 @@ export function Files({ of, id, open, hint, children }: Props) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const again = useRef<() => void>(null);
-  const files = useQuery({ queryKey: [KEY[of], id, "files"], queryFn: async ({ signal }) => (await get(`/${of}/${id}/files`, {}, signal)).items });
+  const files = useQuery({ queryKey: [KEY[of], id, "files"], queryFn: ({ signal }) => get(`/${of}/${id}/files`, {}, signal), select: (page) => page.items });
   const act = async (work: () => Promise<unknown>) => {
     setBusy(true);
     setError(undefined);

@@ -7,7 +7,7 @@ import { useText } from "~/i18n";
 import { TroubleCard } from "./Cards";
 import { WayOut, waysOf, type Way } from "./WayOut";
 
-/** What stands in the way, and the ways out: try again, repair the data and go on, release from quarantine. `name`: of its element, where it is known. */
+/** What stands in the way, and the ways out: try again, repair the data and go on, release from quarantine. `name`: of its element, where the page has its drawing; else as the server tells it. */
 export function IncidentCard({ of: i, linked = false, disabled = false, name }: { of: Incident; linked?: boolean; disabled?: boolean; name?: string }) {
   const t = useText();
   const may = useMay("repair", i);
@@ -16,7 +16,7 @@ export function IncidentCard({ of: i, linked = false, disabled = false, name }: 
   const ways = waysOf(i);
   return (
     <TroubleCard
-      title={`${name ?? i.element ?? "–"} · ${i.code}`}
+      title={`${name ?? i.element_name ?? i.element ?? "–"} · ${i.code}`}
       status={i.status}
       since={i.created_at}
       ended={i.resolved_at}

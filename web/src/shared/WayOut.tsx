@@ -1,7 +1,7 @@
 import { JsonInput, NumberInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { send } from "~/api/client";
 import type { Incident, Plan } from "~/api/types";
 import { useText } from "~/i18n";
@@ -33,11 +33,20 @@ export function WayOut({ of: i, way, close }: { of: Incident; way: Way; close: (
     retry: false,
     refetchOnWindowFocus: false,
   });
+  // a step may be refused, or wait for a second person: those before it aren't done again
+  const done = useRef(new Set<string>());
+  const once: typeof send = async (method, path, body) => {
+    const step = JSON.stringify([method, path, body]);
+    if (done.current.has(step)) return undefined as never;
+    const said = await send(method, path, body);
+    done.current.add(step);
+    return said;
+  };
   const go = async (reason: string) => {
     if (way === "release") await send("POST", `/instances/${i.instance}/release`, reason ? { reason } : {});
     else {
-      if (way === "repair") await send("PATCH", `/instances/${i.instance}/variables`, { variables: objectOf(variables)! });
-      if (granted) await send("POST", `/jobs/${i.task}/retries`, { retries: Number(retries) });
+      if (way === "repair") await once("PATCH", `/instances/${i.instance}/variables`, { variables: objectOf(variables)! });
+      if (granted) await once("POST", `/jobs/${i.task}/retries`, { retries: Number(retries) });
       const exactly = previewed && !granted && seen.data; // what was shown, or it is refused
       await send("POST", `/incidents/${i.id}/resolve`, undefined, exactly ? { plan: exactly.plan } : undefined);
     }

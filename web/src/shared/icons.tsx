@@ -8,6 +8,7 @@ const paths = {
   decisions: "M4 5h16v14H4zM4 10h16M10 5v14",
   operations: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 3v3M12 18v3M3 12h3M18 12h3M5.6 5.6l2.1 2.1M16.3 16.3l2.1 2.1M18.4 5.6l-2.1 2.1M7.7 16.3l-2.1 2.1",
   insight: "M4 20V10M10 20V4M16 20v-8M21 20H3",
+  approvals: "M5 4h14v16H5zM9 4v2h6V4M8.5 13l2.5 2.5 4.5-5",
   api: "M8 8l-4 4 4 4M16 8l4 4-4 4M13 6l-2 12",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2",
   moon: "M20 14A8 8 0 1 1 10 4a6.5 6.5 0 0 0 10 10z",

@@ -4,6 +4,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import { ApiError } from "~/api/client";
 import { useText } from "~/i18n";
 import { Icon } from "./icons";
+import { WaitsForSecond } from "./WaitsForSecond";
 
 /** Shown only when the wait is long enough to be noticed. */
 export function Waiting({ label }: { label?: string }) {
@@ -46,6 +47,7 @@ export function Empty({ title, children, action }: { title: string; children?: R
 export function Failed({ error, again }: { error: unknown; again?: () => void }) {
   const t = useText();
   const problem = error instanceof ApiError ? error.problem : undefined;
+  if (problem?.approval) return <WaitsForSecond approval={problem.approval} />;
   const known = problem && t(`problem.${problem.code}`);
   const title = problem ? (known && known !== `problem.${problem.code}` ? known : (problem.title ?? problem.code)) : t("problem.NETWORK");
   const parts = problem?.errors ?? [];

@@ -49,7 +49,7 @@ export function DecisionPage() {
       <Answer of={source}>
         {(xml) => (
           <Suspense fallback={<Waiting />}>
-            <DecisionView xml={xml} decision={of.definition_id} fired={fired} counts={coverage.counts} label={t("decision.model", { name: of.name || of.definition_id })} />
+            <DecisionView xml={xml} decision={of.definition_id} fired={fired} counts={coverage.counts} imports={of.imports ?? []} label={t("decision.model", { name: of.name || of.definition_id })} />
           </Suspense>
         )}
       </Answer>

@@ -6,6 +6,7 @@ import type { Editor, Shown } from "~/designer/editor";
 import { useMay } from "~/api/me";
 import { usePresence } from "~/api/presence";
 import { useText } from "~/i18n";
+import { useFindingText } from "~/i18n/findings";
 import { Icon, type IconName } from "~/shared/icons";
 import { save as toFile } from "~/shared/save";
 import { Empty, Failed, Waiting } from "~/shared/states";
@@ -54,6 +55,7 @@ export function DraftPage() {
   const kind = draft?.kind ?? "process";
   const name = draft ? fileName(draft.name, kind, d.text) : "";
   const check = useFindings(name, d.text);
+  const say = useFindingText();
   const errors = check.findings.filter((f) => f.severity === "error").length;
   const layout = useLayout(d, asText);
   const plain = asText || layout.failed || (d.opened && (broken?.n === d.opened.n || !drawable(kind, d.opened.text)));
@@ -70,7 +72,7 @@ export function DraftPage() {
     [d.editor],
   );
   useEffect(() => setEditor(undefined), [d.opened?.n, plain]);
-  useEffect(() => editor?.marks(check.findings.filter((f) => f.element).map((f) => ({ element: f.element!, severity: f.severity, message: f.message }))), [editor, check.findings.map((f) => f.code + f.element).join()]); // eslint-disable-line react-hooks/exhaustive-deps
+  useEffect(() => editor?.marks(check.findings.filter((f) => f.element).map((f) => ({ element: f.element!, severity: f.severity, message: say(f).what }))), [editor, say, check.findings.map((f) => f.code + f.element).join()]); // eslint-disable-line react-hooks/exhaustive-deps
   useEffect(() => editor?.show(tab === "try" || tab === "histories" ? shown : null), [editor, shown, tab]);
   useEffect(() => {
     if (d.conflict) setResolving(true);

@@ -4,6 +4,7 @@ import { useEffect, useState } from "react";
 import { send } from "~/api/client";
 import type { Finding } from "~/api/types";
 import { useText } from "~/i18n";
+import { useFindingText } from "~/i18n/findings";
 import { Icon } from "~/shared/icons";
 import { Empty } from "~/shared/states";
 
@@ -35,9 +36,11 @@ export function useFindings(name: string, text: string) {
 /** Each with its place; a click goes there. */
 export function FindingList({ findings, onPick }: { findings: Finding[]; onPick?: (element: string) => void }) {
   const t = useText();
+  const say = useFindingText();
   return (
     <Stack gap={4} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
       {findings.slice(0, SHOWN).map((f, n) => {
+        const { what, detail, hint } = say(f);
         const body = (
           <>
             <Group gap={6} wrap="nowrap" align="flex-start">
@@ -45,14 +48,19 @@ export function FindingList({ findings, onPick }: { findings: Finding[]; onPick?
                 {t(`designer.severity.${f.severity}`)}
               </Badge>
               <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                {f.message}
+                {what}
               </Text>
             </Group>
+            {detail && (
+              <Text size="xs" lang="en" style={{ overflowWrap: "anywhere" }}>
+                {detail}
+              </Text>
+            )}
             <Text size="xs" c="dimmed" component="div">
               {f.element && <code>{f.element}</code>} {f.code}
               {f.line ? ` · ${t("designer.line", { line: f.line })}` : ""}
               {f.standard ? ` · ${f.chapter ? t("designer.standard", { chapter: f.chapter }) : t("designer.standard.any")}` : ""}
-              {f.hint ? ` · ${f.hint}` : ""}
+              {hint ? ` · ${hint}` : ""}
             </Text>
           </>
         );

@@ -86,7 +86,14 @@ export function useDraft(id: string) {
   useEffect(() => {
     if (!shared) return;
     tag.current = status.rowVersion;
-    void client.invalidateQueries({ queryKey: ["draft versions", id] });
+    const queryKey = ["draft versions", id];
+    const asked = client.getQueryCache().find({ queryKey, fetchStatus: "fetching" })?.fetch();
+    void Promise.resolve(asked)
+      .catch(() => undefined) // it is told where the list is
+      .then(() => {
+        const newest = client.getQueryData<{ items: { version: number }[] }>(queryKey)?.items[0];
+        if (newest?.version !== status.version) void client.invalidateQueries({ queryKey });
+      });
   }, [shared, status.version, status.rowVersion, client, id]);
 
   /** what is drawn, now; it is kept in this browser at once */

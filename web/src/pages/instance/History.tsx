@@ -22,13 +22,13 @@ export function useHistory(id: string) {
       for (;;) {
         const page = await get(`/instances/${id}/events`, { after: events.at(-1)?.id, limit: 1000 }, signal);
         for (const e of page.items) if (!seen.has(e.id)) events.push(e);
-        if (page.items.length < 1000) break;
+        if (page.items.length >= 1000) continue;
+        kept.events = events;
+        return { events, position: page.position };
       }
-      kept.events = events;
-      return events;
     },
   });
-  return { events: q.data ?? [], error: q.error, refetch: q.refetch };
+  return { events: q.data?.events ?? [], error: q.error, refetch: q.refetch };
 }
 
 /** What the engine does by itself: no act of anybody, though it carries the name of whom it came of. */

@@ -64,11 +64,11 @@ export function InstancePage() {
     placeholderData: (former) => former, // the moment before stays until the next is there
   });
   const source = useDiagram(state.data?.definition ?? instance.data?.definition ?? undefined);
-  useEvents({ instance: id }, () => {
-    void askAgain(client, ["instance", id], true);
-    void askAgain(client, ["instance", id, "state", "now"]);
-    void askAgain(client, ["instance", id, "files"]);
-    void history.refetch();
+  useEvents({ instance: id }, (_, begins) => {
+    void askAgain(client, ["instance", id], true, begins);
+    void askAgain(client, ["instance", id, "state", "now"], false, begins);
+    void askAgain(client, ["instance", id, "files"], false, begins);
+    void askAgain(client, ["instance", id, "events"], true, begins);
   });
   const names = useMemo(() => (source.data ? namesOf(source.data) : undefined), [source.data]);
   const nodes = useMemo(() => (source.data ? nodesOf(source.data) : []), [source.data]);

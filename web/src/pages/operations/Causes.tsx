@@ -34,7 +34,7 @@ function CauseCard({ of: group }: { of: IncidentGroup }) {
   const [retries, setRetries] = useState<number | string>(1);
   return (
     <TroubleCard
-      title={`${group.process} · ${group.element} · ${group.code}`}
+      title={`${group.process} · ${group.element_name ?? group.element} · ${group.code}`}
       status={group.open > 0 ? "open" : "resolved"}
       since={group.first_at}
       ended={group.last_at}

@@ -17,8 +17,6 @@ export function OpenIncidents() {
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   const status = search.status ?? "open";
   const byCause = search.by !== "each";
-  const list = useList("/incidents", { status, definition: search.definition, code: search.code, group: search.group });
-  useRefreshOn({ type: "incident.*" }, [["/incidents", "list"]], 1000);
   const filtered = Boolean(search.definition || search.code || search.group);
   const field = (name: string, label: string) => (
     <TextInput label={label} size="xs" w={190} defaultValue={search[name] ?? ""} key={`${name}${search[name]}`} onKeyDown={(e) => e.key === "Enter" && set({ [name]: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search[name] ?? "") && set({ [name]: e.currentTarget.value })} />
@@ -35,24 +33,34 @@ export function OpenIncidents() {
       {byCause ? (
         <Causes definition={search.definition} code={search.code} status={status} />
       ) : (
-      <Cards
-        of={list}
-        empty={
-          <Empty
-            title={t(filtered ? "list.nothing" : "home.stuck.none")}
-            action={
-              filtered ? (
-                <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined, group: undefined })}>
-                  {t("list.clear")}
-                </Button>
-              ) : undefined
-            }
-          />
-        }
-      >
-        {(i) => <IncidentCard of={i} linked />}
-      </Cards>
+        <Each asked={{ status, definition: search.definition, code: search.code, group: search.group }} clear={filtered ? () => set({ definition: undefined, code: undefined, group: undefined }) : undefined} />
       )}
     </>
+  );
+}
+
+/** One by one; `clear`: takes the filters away. */
+function Each({ asked, clear }: { asked: Record<string, string | undefined>; clear?: () => void }) {
+  const t = useText();
+  const list = useList("/incidents", asked);
+  useRefreshOn({ type: "incident.*" }, [["/incidents", "list"]], 1000);
+  return (
+    <Cards
+      of={list}
+      empty={
+        <Empty
+          title={t(clear ? "list.nothing" : "home.stuck.none")}
+          action={
+            clear && (
+              <Button size="xs" variant="light" onClick={clear}>
+                {t("list.clear")}
+              </Button>
+            )
+          }
+        />
+      }
+    >
+      {(i) => <IncidentCard of={i} linked />}
+    </Cards>
   );
 }

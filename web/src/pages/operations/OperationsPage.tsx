@@ -34,13 +34,16 @@ const GROUPS: Record<string, (keyof typeof TABS)[]> = {
   people: ["tenants", "users", "keys"],
 };
 
+/** Pages of their own that belong here. */
+const BESIDE = ["subjects", "retention", "evidence"] as const;
+
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
   const t = useText();
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const mayWatch = useMay("watch");
-  const maySubjects = useMay("subjects");
+  const may = { subjects: useMay("subjects"), retention: useMay("retention"), evidence: useMay("evidence") };
   const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
   const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn, connectors: !useMay("models"), capabilities: !useMay("people"), tenants: !useMay("tenants") };
@@ -52,11 +55,11 @@ export function OperationsPage() {
       <PageHead
         title={t("operations.title")}
         actions={
-          maySubjects && (
-            <Button component={Link} to="/operations/subjects" size="xs" variant="default">
-              {t("subjects.link")}
+          BESIDE.filter((name) => may[name]).map((name) => (
+            <Button key={name} component={Link} to={`/operations/${name}`} size="xs" variant="default">
+              {t(`${name}.link`)}
             </Button>
-          )
+          ))
         }
       >{t("operations.what")}</PageHead>
       <Parts

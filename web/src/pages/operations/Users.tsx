@@ -8,7 +8,7 @@ import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
-import { Once } from "./Once";
+import { Once } from "~/shared/Once";
 
 type User = RowOf<"/users">;
 type Deed = "reset" | "suspend" | "resume" | "remove";

@@ -19,12 +19,15 @@ interface Asked {
   version: number;
 }
 
+/** How much runs on which version; one question for all parts of the page. */
+export const useInService = (definition: string) => useQuery({ queryKey: ["process", definition, "in service"], queryFn: ({ signal }) => get(`/definitions/${definition}/versions`, {}, signal) });
+
 /** The versions of a process: what runs on each, its share of new starts, how far it is from running dry; and which one new work is for. */
 export function InService({ id, definition }: { id: string; definition: string }) {
   const t = useText();
   const may = useMay("rollout");
   const [asked, setAsked] = useState<Asked>();
-  const found = useQuery({ queryKey: ["process", definition, "in service"], queryFn: ({ signal }) => get(`/definitions/${definition}/versions`, {}, signal) });
+  const found = useInService(definition);
   useRefreshOn({ type: "definition.*" }, [["/definitions"], ["process"]], 500);
   return (
     <Answer of={found}>

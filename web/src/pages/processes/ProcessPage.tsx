@@ -14,7 +14,7 @@ import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Compare } from "./Compare";
-import { InService } from "./InService";
+import { InService, useInService } from "./InService";
 import { StartDialog } from "./StartDialog";
 
 /** One process: its diagram with what runs and what is stuck on it, its versions, its runs. */
@@ -108,7 +108,7 @@ function Live({ definition }: { definition: Definition }) {
   const source = useDiagram(definition.key);
   const tasks = useQuery({ queryKey: ["process", definition.key, "tasks"], queryFn: ({ signal }) => get("/tasks", { definition: definition.key, open: true, limit: 500 }, signal) });
   const incidents = useQuery({ queryKey: ["process", definition.key, "incidents"], queryFn: ({ signal }) => get("/incidents", { definition: definition.key, status: "open", limit: 500 }, signal) });
-  const runs = useQuery({ queryKey: ["process", definition.key, "runs"], queryFn: ({ signal }) => get("/instances", { definition: definition.key, status: "running", limit: 1 }, signal) });
+  const runs = useInService(definition.key).data?.items?.find((v) => v.version === definition.version)?.instances;
   const badges = useMemo(() => {
     const found: Record<string, Badge> = {};
     const at = (element: string | null) => (found[element ?? ""] ??= {});
@@ -123,7 +123,7 @@ function Live({ definition }: { definition: Definition }) {
           <Diagram xml={xml} process={definition.definition_id} badges={badges} label={t("process.diagram", { name: definition.name || definition.definition_id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.definition_id, has_incident: "true" } })} />
         )}
       </Answer>
-      {runs.data?.items.length === 0 && (
+      {runs && !runs.running && (
         <Text size="sm" c="dimmed" mt={4}>
           {t("process.norun")}
         </Text>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { send } from "~/api/client";
 import { useText } from "~/i18n";
 import type { Known } from "./Subject";
-import { WithReason } from "./WithReason";
+import { WithReason } from "~/shared/WithReason";
 
 /** It can't be taken back: what it does is said, and the reference is typed once more. */
 export function Erase({ of: ref, known, done, close }: { of: string; known: Known; done: () => Promise<unknown>; close: () => void }) {

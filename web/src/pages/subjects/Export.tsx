@@ -4,7 +4,7 @@ import { useState } from "react";
 import { sendForFile } from "~/api/client";
 import { useText } from "~/i18n";
 import { save } from "~/shared/save";
-import { WithReason } from "./WithReason";
+import { WithReason } from "~/shared/WithReason";
 
 const FORMATS = ["json", "html"] as const;
 

@@ -15,7 +15,7 @@ import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Erase } from "./Erase";
 import { Export } from "./Export";
-import { WithReason } from "./WithReason";
+import { WithReason } from "~/shared/WithReason";
 
 export type Known = AnswerOf<"get", `/subjects/${string}`>;
 const LOOKS: Record<string, string> = { kept: "blue", erased: "gray", unknown: "gray" };

@@ -2,7 +2,7 @@ import { Button, Menu, Select, Stack } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { send } from "~/api/client";
+import { ApiError, send } from "~/api/client";
 import { useMay, useMe } from "~/api/me";
 import type { Task, TaskMove } from "~/api/types";
 import { useText } from "~/i18n";
@@ -53,7 +53,8 @@ export function Moves({ task }: { task: Task }) {
     setFailed(undefined);
     move(name, name === "claim" ? { assignee: actor } : {}).catch((e: unknown) => {
       setFailed(e);
-      notifications.show({ title: t(`move.${name}.failed`), message: e instanceof Error ? e.message : String(e), color: "red", autoClose: 10_000 });
+      const waits = e instanceof ApiError && e.problem.approval;
+      notifications.show({ title: t(waits ? "second.waits" : `move.${name}.failed`), message: waits ? t("second.note") : e instanceof Error ? e.message : String(e), color: waits ? "yellow" : "red", autoClose: 10_000 });
     });
   };
   return (

@@ -33,8 +33,8 @@ export function TaskPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const client = useQueryClient();
   const task = useQuery({ queryKey: ["task", id], queryFn: ({ signal }) => get(`/tasks/${id}`, {}, signal) });
-  const events = useQuery({ queryKey: ["task", id, "events"], queryFn: async ({ signal }) => (await get(`/tasks/${id}/events`, { limit: 1000 }, signal)).items });
-  useEvents({ task: id }, () => void askAgain(client, ["task", id]));
+  const events = useQuery({ queryKey: ["task", id, "events"], queryFn: ({ signal }) => get(`/tasks/${id}/events`, { limit: 1000 }, signal) });
+  useEvents({ task: id }, (_, begins) => void askAgain(client, ["task", id], false, begins));
   if (task.error && !task.data) return <Failed error={task.error} again={() => void task.refetch()} />;
   if (!task.data) return <Waiting />;
   const of = task.data;
@@ -75,7 +75,7 @@ export function TaskPage() {
                 <Comments
                   title={t("tasks.comments")}
                   none={t("tasks.nocomments")}
-                  said={all.filter((e) => e.type === "task.commented")}
+                  said={(all.items as HistoryEvent[]).filter((e) => e.type === "task.commented")}
                   say={OVER.has(of.status) ? undefined : async (text) => {
                     await send("POST", `/tasks/${of.id}/${"comment" as string}`, { text });
                     await client.invalidateQueries({ queryKey: ["task", of.id] });
@@ -86,7 +86,7 @@ export function TaskPage() {
           </Stack>
         </Grid.Col>
       </Grid>
-      <Around task={of} events={events.data ?? []} tab={tab} />
+      <Around task={of} events={(events.data?.items ?? []) as HistoryEvent[]} tab={tab} />
     </>
   );
 }
@@ -136,7 +136,7 @@ function Work({ task, list }: { task: Task; list: Record<string, string> }) {
   const [fresh, setFresh] = useState(0);
   const over = OVER.has(task.status);
   const place = `${task.id}.${actor}`;
-  const scope = useQuery({ queryKey: ["task", task.id, "scope"], staleTime: Number.POSITIVE_INFINITY, enabled: Boolean(task.instance), queryFn: async ({ signal }) => (await get(`/instances/${task.instance}/variables`, {}, signal)).variables as Record<string, unknown> });
+  const scope = useQuery({ queryKey: ["task", task.id, "scope"], staleTime: Number.POSITIVE_INFINITY, enabled: Boolean(task.instance), queryFn: ({ signal }) => get(`/instances/${task.instance ?? ""}/variables`, {}, signal), select: (told) => told.variables as Record<string, unknown> });
   const kept = useMemo(() => drafts.read(place), [place, fresh]); // eslint-disable-line react-hooks/exhaustive-deps
   const served = ((task.metadata ?? {}) as { draft?: Record<string, unknown> }).draft;
   const draft = kept ?? served;
@@ -284,7 +284,7 @@ function Data({ instance }: { instance: string }) {
 /** The task's own events, and the tasks of this instance that are done. */
 function Happened({ task, events }: { task: Task; events: HistoryEvent[] }) {
   const t = useText();
-  const before = useQuery({ queryKey: ["task", task.id, "before"], enabled: Boolean(task.instance), queryFn: async ({ signal }) => (await get("/tasks", { instance: task.instance, open: false, limit: 50 }, signal)).items });
+  const before = useQuery({ queryKey: ["task", task.id, "before"], enabled: Boolean(task.instance), queryFn: ({ signal }) => get("/tasks", { instance: task.instance, open: false, limit: 50 }, signal), select: (page) => page.items });
   if (events.length === 0) return <Empty title={t("instance.history.none")} />;
   return (
     <Table.ScrollContainer minWidth={480}>

@@ -52,3 +52,6 @@ export function forget(place: string) {
   waiting.delete(place);
   storage.removeItem(PREFIX + place);
 }
+
+// the page is left before the time is up: what was typed last is kept as well
+if (typeof window !== "undefined") window.addEventListener("pagehide", () => [...waiting.keys()].forEach(flush));

@@ -1,0 +1,1 @@
+"""MongoDB, and what speaks as it does: job type `flowledger:mongodb`."""
