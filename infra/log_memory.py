@@ -87,9 +87,7 @@ class _Stream:
 
 
 def _records(first: int, group: Group, start: int, stop: int, stamp_us: int) -> list[LogRecord]:
-    return [
-        LogRecord(first + i - start, group.keys[i], group.values[i] or b"", group.headers_of(i), stamp_us) for i in range(start, stop)
-    ]
+    return [LogRecord(first + i - start, group.keys[i], group.values[i] or b"", group.headers_of(i), stamp_us) for i in range(start, stop)]
 
 
 class MemoryStore:
