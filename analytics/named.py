@@ -94,8 +94,9 @@ def ended(t: Trace, outcome: str, us: int, named: Named) -> None:
     known: dict[str, Any] | None = None
     for k in plan.ends:
         if k.kind == "value":
-            known = known or {**values, "this": _facts_of(t, us, outcome)}
-            _values(t, (k,), known, us, named, t.places.whole)
+            if k.told:
+                known = known or {**values, "this": _facts_of(t, us, outcome)}
+            _values(t, (k,), known if k.told and known else values, us, named, t.places.whole)
         elif outcome == "completed" and _applies(t, k, values, us):
             _time(t, k, t.places.whole, values, us, _lasted(k, t, us), named)
     for k in plan.costs:
@@ -142,10 +143,13 @@ def worked(t: Trace, w: Work, variables: Any, us: int, wait_us: int, named: Name
                 if isinstance(variables, dict)
                 else {}
             )
-            task = {
-                "element": w.element, "job_type": w.job_type, "duration": _s(us - w.created_us), "waiting": _s(wait_us), "working": _s(w.worked_us),
-            }  # fmt: skip
-            _values(t, (k,), {**values, **result, "task": task, "this": _facts_of(t, us)}, us, named, place)
+            about: dict[str, Any] = {}
+            if k.told:
+                task = {
+                    "element": w.element, "job_type": w.job_type, "duration": _s(us - w.created_us), "waiting": _s(wait_us), "working": _s(w.worked_us),
+                }  # fmt: skip
+                about = {"task": task, "this": _facts_of(t, us)}
+            _values(t, (k,), {**values, **result, **about}, us, named, place)
             continue
         if k.calendar is not None and w.hands is None:  # it began before it was known that this is to be known
             continue

@@ -19,10 +19,12 @@ from flowledger.kernel.tasks import calendars
 MICRO = 1_000_000
 _CALENDARS = "calendar:"
 Record = dict[str, Any]
+#: what expressions find beside variables: the instance by now, the work
+TOLD = frozenset({"this", "task"})
 
 
 class Kpi(NamedTuple):
-    """A record, read. `calendar`: None where all time counts. Rates in millionths an hour, `each` in millionths."""
+    """A record, read. `calendar`: None where all time counts. Rates in millionths an hour, `each` in millionths. `told`: which of `TOLD` its expressions read."""
 
     name: str
     kind: str
@@ -38,6 +40,7 @@ class Kpi(NamedTuple):
     values: frozenset[str]
     rates: Mapping[str, Mapping[str, int]]
     otherwise: int
+    told: frozenset[str]
 
     @property
     def reads(self) -> frozenset[str]:
@@ -46,7 +49,7 @@ class Kpi(NamedTuple):
         for each in (self.value, self.when):
             if each is not None:
                 found |= each.reads
-        return frozenset(found - {"this", "task"})
+        return frozenset(found - TOLD)
 
     def lasted(self, from_us: int, to_us: int) -> int:
         return max(0, to_us - from_us) if self.calendar is None else calendars.between(self.calendar, from_us, to_us)
@@ -77,6 +80,7 @@ def _micro(value: Any) -> int:
 
 def read(name: str, record: Record, calendar: Record | None) -> Kpi:
     """As it was checked by `kernel.kpis`."""
+    value, when = (feel_expression(record[each]) if each in record else None for each in ("value", "when"))
     return Kpi(
         name=name,
         kind=record["kind"],
@@ -86,12 +90,13 @@ def read(name: str, record: Record, calendar: Record | None) -> Kpi:
         element=record.get("element", ""),
         within_us=duration_us(record["within"]) if "within" in record else 0,
         calendar=calendar,
-        value=feel_expression(record["value"]) if "value" in record else None,
-        when=feel_expression(record["when"]) if "when" in record else None,
+        value=value,
+        when=when,
         by=record.get("by", ""),
         values=frozenset(kpis.value_text(v) for v in record.get("values", ())),
         rates={k: {n: _micro(v) for n, v in (record.get(k) or {}).items()} for k in ("job_types", "people", "groups", "each")},
         otherwise=_micro(record.get("otherwise", 0)),
+        told=TOLD & frozenset[str]().union(*(each.reads for each in (value, when) if each is not None)),
     )
 
 

@@ -97,8 +97,12 @@ async def verify(
     end: dict[int, int] | None = None,
     progress: Callable[[int, int, int], Any] | None = None,
     wanted: Wanted | None = None,
+    known: dict[int, int] | None = None,
 ) -> list[PartitionReport]:
-    """Each partition (or those named) from `begin` up to, not including, `end`. `progress(partition, done, total)` in records."""
+    """Each partition (or those named) from `begin` up to, not including, `end`. `progress(partition, done, total)` in records.
+
+    `known`: where a partition of the whole log begins, for whoever knows that it was trimmed.
+    """
     named = set(begin or ()) | set(end or ())
     wanted = wanted or Wanted()
     there = named or {*range(log.partitions), *(h.partition for h in wanted.heads)}
@@ -106,7 +110,7 @@ async def verify(
     for p in sorted(there):
         auditor = _Auditor(log, p, wanted)
         try:
-            await auditor.read((begin or {}).get(p), (end or {}).get(p), progress)
+            await auditor.read((begin or known or {}).get(p), (end or {}).get(p), progress)
         except LogError as e:
             auditor.report.add("PARTITION_MISSING", 0, f"it can't be read: {e}")
         reports.append(auditor.report)
@@ -133,7 +137,7 @@ async def _all_of_it(log: Log, reports: list[PartitionReport], said: int) -> Non
         reports.append(PartitionReport(missing, 0, 0, findings=[gone]))
     if any(r.groups for r in reports):
         for r in reports:
-            if not r.groups and r.first == r.end and not any(f.code == "PARTITION_MISSING" for f in r.findings):
+            if not r.groups and r.first == r.end == 0 and not any(f.code == "PARTITION_MISSING" for f in r.findings):
                 r.add("PARTITION_MISSING", 0, f"partition {r.partition} is empty, although others have been owned")
 
 

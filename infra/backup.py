@@ -4,6 +4,9 @@ A backup is a folder: `manifest.json`, then either `log.sqlite3` (embedded log, 
 one JSON line a record), `heads.jsonl`, the public half of the signing keys, and `blobs/` if there are any. Private keys and PostgreSQL are not in
 it: keys stay where the operator keeps them, and rows are folded anew from the log.
 
+Of a log that was trimmed it has what is there, when a whole checkpoint of each such partition covers what is gone: the manifest says where it begins (`begins`), and
+from there on it is proven.
+
 Brought back to a moment (`until_us`) it is cut there (`point_in_time.py`), before anything of it is served.
 
 Kafka's topics are read one after the other while they grow, in an order in which none speaks of what another lacks: checkpoints before the
@@ -34,6 +37,7 @@ from flowledger.infra.log_sqlite import SqliteLog, cut_file
 from flowledger.infra.point_in_time import NoSuchMoment, Plan, plan, told
 from flowledger.infra.settings import Settings
 from flowledger.infra.sqlite_writing import connect
+from flowledger.processors import recovery
 from flowledger.processors.log import (
     COMMANDS,
     DEAD_LETTER,
@@ -77,7 +81,9 @@ async def backup(log: Log, settings: Settings, folder: Path) -> dict[str, Any]:
         "topics": topics, "key": str(key) if key is not None else "", "files": dict(_sums(folder)),
     }  # fmt: skip
     if topics is None:
-        manifest["heads"] = await _heads(folder / "log.sqlite3")
+        manifest["begins"], manifest["heads"] = await _heads(folder / "log.sqlite3")
+    else:
+        manifest["begins"] = await _begins(Exported(folder / "topics", topics, log.partitions))
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 
@@ -177,14 +183,35 @@ def _copy_file(source: Path, target: Path) -> None:
         other.execute("PRAGMA journal_mode=DELETE")
 
 
-async def _heads(path: Path) -> list[dict[str, Any]]:
-    """Reads the copy as an auditor. Raises: BackupUnusable."""
+Begins = list[dict[str, int]]
+
+
+async def _heads(path: Path) -> tuple[Begins, list[dict[str, Any]]]:
+    """Reads the copy as an auditor: where its trimmed partitions begin, and where all stand. Raises: BackupUnusable."""
     log = SqliteLog(path, readonly=True)
     await log.open()
     try:
-        return _whole(await log.damage(), await audit.verify(log), path)
+        begins = await _begins(log)
+        return begins, _whole(await log.damage(), await audit.verify(log, known=_known(begins)), path)
     finally:
         await log.close()
+
+
+async def _begins(log: Any) -> Begins:
+    """Of each partition whose oldest events are gone, where it begins, and where the checkpoint stands that has what they did. Raises: BackupUnusable."""
+    found: Begins = []
+    for p in range(log.partitions):
+        if begin := await log.begin(EVENTS, p):
+            try:
+                _, reader, position = await recovery.load(log, p)
+            except recovery.Unservable as e:
+                raise BackupUnusable(f"nothing could be served from a copy of it: {e}") from None
+            found.append({"partition": p, "begin": begin, "checkpoint": position, "number": reader.number})
+    return found
+
+
+def _known(begins: Begins) -> dict[int, int]:
+    return {each["partition"]: each["begin"] for each in begins}
 
 
 def _whole(damage: list[str], reports: list[audit.PartitionReport], where: object) -> list[dict[str, Any]]:
@@ -210,7 +237,7 @@ async def _restore_file(folder: Path, manifest: dict[str, Any], settings: Settin
         db.commit()
     cut = None
     try:
-        if await _heads(new) != manifest["heads"]:
+        if await _heads(new) != (manifest.get("begins", []), manifest["heads"]):
             raise BackupUnusable(f"{folder}: the copy does not stand where the manifest says")
         if until_us is not None:
             cut = await _cut_copy(new, until_us)
@@ -231,7 +258,7 @@ async def _cut_copy(path: Path, until_us: int) -> Plan:
     finally:
         await log.close()
     cut_file(path, {c.partition: (c.end, c.source + 1) for c in cut.cuts}, cut.stays)
-    if [(h["end"], h["chain"]) for h in await _heads(path)] != [(c.end, c.chain) for c in cut.cuts]:
+    if [(h["end"], h["chain"]) for h in (await _heads(path))[1]] != [(c.end, c.chain) for c in cut.cuts]:
         raise BackupUnusable(f"{path} was not cut where it should be")
     return cut
 
@@ -257,7 +284,7 @@ async def _restore_topics(folder: Path, manifest: dict[str, Any], log: Log, unti
                 await write(log, topic, partition, source, begin)
             else:
                 await write(log, topic, partition, source, min(begin, due.get((topic, partition), begin)), cut.stays)
-    _whole([], await audit.verify(log), "what was restored")
+    _whole([], await audit.verify(log, known=_known(manifest.get("begins", []))), "what was restored")
     for (topic, partition), expected in due.items():
         if (end := await log.end(topic, partition)) != expected:
             raise BackupUnusable(f"{topic}[{partition}] ends at {end}, in the backup at {expected}: did something else write to it?")

@@ -29,8 +29,21 @@ def backup(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
         as_json(made)
         return
     console().print(f"[green]✓[/] {made['partitions']} partitions are in {folder}, and were read there: nothing altered, nothing missing")
+    _begins(made)
     if made["key"]:
         say(f"the signing key is not in it: keep {made['key']} in a place of its own")
+
+
+def _begins(made: dict[str, Any]) -> None:
+    """Of a log that was trimmed: from where on it is proven, and what that means."""
+    begins = {b["partition"]: b for b in made.get("begins", [])}
+    for p, b in begins.items():
+        say(f"partition {p} begins at {p}-{b['begin']}: what was before is gone, and in the checkpoint at {p}-{b['checkpoint']}")
+    if begins:
+        places = ",".join(f"{p}-{begins[p]['begin'] if p in begins else 0}" for p in range(made["partitions"]))
+        say(
+            f"it is proven from there on: flowledger audit verify --from {places}; PostgreSQL's rows can't be folded from it: keep a dump of them"
+        )
 
 
 def restore(folder: Path, until: str, config: Path | None, json: bool, **given: Any) -> None:
@@ -54,8 +67,10 @@ def restore(folder: Path, until: str, config: Path | None, json: bool, **given: 
         as_json(made)
         return
     console().print(
-        f"[green]✓[/] {made['partitions']} partitions are restored and verified; the first start folds the rows of PostgreSQL from them"
+        f"[green]✓[/] {made['partitions']} partitions are restored and verified"
+        + ("" if made.get("begins") else "; the first start folds the rows of PostgreSQL from them")
     )
+    _begins(made)
     for sentence in sentences(msgspec.convert(made.get("cuts", []), list[Cut])):
         console().print(sentence, highlight=False)
     if made["key"]:

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,20 +66,25 @@ def problems(calendar: dict[str, Any]) -> list[str]:
 
 def _windows(calendar: dict[str, Any], from_us: int) -> Iterator[tuple[int, int]]:
     """Working windows that end after `from_us`, in order."""
-    zone = ZoneInfo(str(calendar.get("zone") or "UTC"))
+    name = str(calendar.get("zone") or "UTC")
     free = {str(day) for day in calendar.get("holidays") or ()}
-    day = (_EPOCH + timedelta(microseconds=from_us)).astimezone(zone).date()
-    hours: dict[str, list[tuple[int, int]]] = {}  # of the days that are come by: mostly few
+    days = calendar["days"]
+    day = (_EPOCH + timedelta(microseconds=from_us)).astimezone(ZoneInfo(name)).date()
     for _ in range(DAYS_MAX):
-        if day.isoformat() not in free:
-            name = DAYS[day.weekday()]
-            if name not in hours:
-                hours[name] = spans(calendar["days"].get(name, ()))
-            for start, end in hours[name]:
-                window = _us(day, start, zone), _us(day, end, zone)
-                if window[1] > from_us and window[1] > window[0]:
+        hours = days.get(DAYS[day.weekday()])
+        if hours and not (free and day.isoformat() in free):
+            for window in _of_day(name, day, hours if isinstance(hours, str) else tuple(hours)):
+                if window[1] > from_us:
                     yield window
         day += timedelta(days=1)
+
+
+@lru_cache(maxsize=10_000)  # a few years of some calendars
+def _of_day(zone_name: str, day: date, hours: str | tuple[Any, ...]) -> tuple[tuple[int, int], ...]:
+    """What is asked for again and again: by each KPI of each instance, and by a search for a moment."""
+    zone = ZoneInfo(zone_name)
+    found = ((_us(day, start, zone), _us(day, end, zone)) for start, end in spans(hours))
+    return tuple(window for window in found if window[1] > window[0])
 
 
 def _us(day: date, minutes: int, zone: ZoneInfo) -> int:
