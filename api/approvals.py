@@ -78,6 +78,15 @@ class _Batch(msgspec.Struct):
     dry_run: bool = False
 
 
+class _Deployment(msgspec.Struct):
+    """What is looked at of its body."""
+
+    profiles: dict[str, Any] | None = None
+
+
+PROFILE = "put_profile"
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 
@@ -124,6 +133,13 @@ async def second(request: ApiRequest) -> None:
     if operation == "create_batch":
         if not (operation := await _of_batch(request, wanted, "resolve" if id == "resolve_group_incident" else "")):
             return
+    elif (
+        operation not in wanted
+        and PROFILE in wanted
+        and request.scope["path_template"] == "/v1/deployments"
+        and await _has_profiles(request)
+    ):
+        operation = PROFILE
     elif operation not in wanted or (_can_be_dry(handler) and await _dry(request)):
         return
     if request.scope["path"].startswith("/v1/approvals/"):
@@ -135,6 +151,14 @@ async def second(request: ApiRequest) -> None:
         await _use(s, request, given, operation, digest)
     else:
         await _wait(s, request, operation, digest)
+
+
+async def _has_profiles(request: ApiRequest) -> bool:
+    """Profiles may go with models: what needs a second person by itself needs one then, too."""
+    try:
+        return bool(msgspec.json.decode(await request.body() or b"{}", type=_Deployment).profiles)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # a form, which has none; or the route says what is wrong with it
 
 
 async def _of_batch(request: ApiRequest, wanted: tuple[str, ...], action: str) -> str:

@@ -17,6 +17,7 @@ from flowledger.api.services import services_of
 from flowledger.api.view import deployment_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import Deploy, Resource
+from flowledger.kernel.handlers.definitions import PROFILES_MAX
 from flowledger.kernel.model.encodings import decode
 
 RESOURCES_MAX = 1000
@@ -30,11 +31,13 @@ class ResourceBody(Body):
 
 
 class DeploymentBody(Body):
-    """`status` draft keeps the definitions from being started until they are published."""
+    """`status` draft keeps the definitions from being started until they are published. `profiles`: API profiles that go with the models, by name, as
+    `PUT /v1/profiles/{name}` takes them: all are stored, and all models deployed, or nothing is. Not of forms."""
 
     resources: Annotated[list[ResourceBody], Meta(min_length=1, max_length=RESOURCES_MAX)]
     status: Literal["published", "draft"] = "published"
     metadata: dict[str, Any] | None = None
+    profiles: Annotated[dict[str, dict[str, Any]], Meta(max_length=PROFILES_MAX)] | None = None
 
 
 async def from_form(request: ApiRequest) -> DeploymentBody:
@@ -78,7 +81,7 @@ async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[a.Deploy
             raise malformed("a name and a content were expected, found none", f"body resources[{n}]")
     s = services_of(request)
     resources = [Resource(r.name, r.content) for r in data.resources]
-    answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata), request)
+    answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata, profiles=data.profiles), request)
     s.deployed(answer, s.identify(request).tenant)
     return reply(deployment_view(answer), 201)
 

@@ -1,7 +1,8 @@
-"""Documents: a text of the model filled with data, or what is at hand, kept as a file of the instance. Each version of a name is told by an event, with its hash."""
+"""Documents: a text or a Word document of the model filled with data, or what is at hand, kept as a file of the instance. Each version has an event, with its hash."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import mimetypes
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from flowledger.connectors import word
 from flowledger.connectors.fields import LITERAL
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http.body import encode, media_type
@@ -27,6 +29,7 @@ _KINDS = {
     "html": "text/html",
     "xml": "application/xml",
     "txt": "text/plain",
+    "docx": word.MEDIA_TYPE,
 }
 
 
@@ -44,6 +47,10 @@ class DocumentConfig(Config):
     template: Template | None = Field(
         None, description="With {{ FEEL }} over data; in HTML and XML each value is escaped", title="Template", json_schema_extra=LITERAL
     )
+    docx: Annotated[str, Field(max_length=word.BASE64_CHARS_MAX)] | None = Field(
+        None, description="Instead: a Word document as base64, with {{ FEEL }} over data in it", title="Template (.docx, base64)",
+        json_schema_extra=LITERAL,
+    )  # fmt: skip
     data: dict[str, Any] = Field({}, description="A context: what the template sees", title="Data")
     content: Any = Field(None, description="Instead: a text as it is, else JSON", title="Content")
     base64: Annotated[str, Field(max_length=CHARS_MAX)] | None = Field(
@@ -52,10 +59,19 @@ class DocumentConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if sum(each is not None for each in (self.template, self.content, self.base64)) != 1:
-            raise ValueError("expected one of template, content and base64")
+        if sum(each is not None for each in (self.template, self.docx, self.content, self.base64)) != 1:
+            raise ValueError("expected one of template, docx, content and base64")
         if self.file_name.strip(". ") != self.file_name:
             raise ValueError("file_name: expected a name without dots and blanks around it")
+        if self.docx is not None:
+            if not self.file_name.lower().endswith(".docx"):
+                raise ValueError("file_name: expected a name that ends with .docx")
+            if self.media_type not in ("", word.MEDIA_TYPE):
+                raise ValueError("media_type: expected none, it is a Word document")
+            try:
+                word.template(self.docx)
+            except ValueError as e:
+                raise ValueError(f"docx: {e}") from None
         return self
 
 
@@ -70,7 +86,7 @@ class DocumentConnector:
         if call.keep is None:
             raise Failed("CONFIGURATION", "nobody keeps files here")
         kind = config.media_type or kind_of(config.file_name)
-        data = _bytes(config, kind)
+        data = await asyncio.to_thread(_bytes, config, kind)
         call.target = "files"
 
         async def whole() -> AsyncIterator[bytes]:
@@ -91,6 +107,8 @@ def _bytes(config: DocumentConfig, kind: str) -> bytes:
             return base64.b64decode(config.base64, validate=True)
         except binascii.Error:
             raise Failed("CONFIGURATION", "base64: expected base64") from None
+    if config.docx is not None:
+        return word.filled(config.docx, config.data, CHARS_MAX)
     if config.template is not None:
         data = filled(config.template, config.data, escaped=media_type(kind)[0] in _MARKUP or kind.endswith("+xml")).encode()
     else:

@@ -38,9 +38,10 @@ class Connectors:
 
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
         gate, secrets = gate or Gate.of(settings), secrets_of(settings)
-        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs_of(settings)), Profiles(client, secrets))
+        blobs = blobs_of(settings)
+        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs), Profiles(client, secrets))
         self.settings = settings
-        self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}")
+        self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}", blobs)
         self._connectors = connectors()
         registry = Workers()
         tenants = list(dict.fromkeys(("", *settings.connector_tenants)))

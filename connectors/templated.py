@@ -35,13 +35,14 @@ def filled(text: str, data: dict[str, Any], escaped: bool = False) -> str:
     """Raises: Failed."""
 
     def value(match: re.Match[str]) -> str:
-        shown = _shown(results.evaluated(match[1].strip(), match[0][:80], data))
-        return html.escape(shown) if escaped else shown
+        found = shown(results.evaluated(match[1].strip(), match[0][:80], data))
+        return html.escape(found) if escaped else found
 
     return _SPOT.sub(value, text)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """As it stands in a text."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -26,7 +26,8 @@ class Deploy(Command, frozen=True):
 
     Answered as `ChangeDefinition` is.
 
-    Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
+    Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}], profiles:
+    [{name, version}]}`; MODEL_INVALID carries findings in `message` (JSON).
     """
 
     resources: list[Resource]
@@ -34,6 +35,8 @@ class Deploy(Command, frozen=True):
     status: str = "published"
     metadata: dict[str, Any] | None = None
     force: bool = False
+    #: API profiles that go with the models: name -> record (`kernel/tasks/profiles.py`)
+    profiles: dict[str, dict[str, Any]] | None = None
 
 
 class DefineElsewhere(Command, frozen=True):
@@ -91,6 +94,8 @@ class StartInstance(Command, frozen=True):
     root: int = 0
     start_element: str = ""
     start_payload: dict[str, Any] | None = None
+    #: set by a trigger: files that came with what starts it, `{name, uri, media_type, size, sha256}` each
+    files: list[dict[str, Any]] | None = None
 
 
 class CancelInstance(Command, frozen=True):

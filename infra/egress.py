@@ -28,6 +28,8 @@ SCHEMES = {"http": 80, "https": 443}
 #: what else is spoken to the outside, by words that rules may name
 SERVICES = {"postgresql": 5432, "mysql": 3306, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379, "imap": 993, "mongodb": 27017}
 URL_CHARS_MAX = 8_192
+#: addresses that were looked at and are remembered, and how long one of them may be
+KNOWN_MAX, KNOWN_CHARS_MAX = 1_000, 500
 #: addresses of one name that are looked at and tried
 ADDRESSES_MAX = 16
 #: where clouds answer who they are with credentials; those that aren't link-local
@@ -120,6 +122,7 @@ class Gate:
         """Raises: ValueError, OSError (the file of certificates)."""
         self._allow, self._private = tuple(map(Rule, allow)), tuple(map(Rule, private))
         self._resolve = resolve or system_resolve
+        self._known: dict[str, httpx2.URL] = {}
         self.proxy = httpx2.URL(proxy) if proxy else None
         if self.proxy is not None and (self.proxy.scheme != "http" or not self.proxy.host):
             raise ValueError("expected http://host:port as egress_proxy")
@@ -142,6 +145,17 @@ class Gate:
 
     def url(self, text: str) -> httpx2.URL:
         """The address as it will be used, once it is one that may be looked up. Raises: Refused."""
+        # rules don't change: the same address is looked at once (where it leads is looked at with each connection); a query may have a key, and isn't kept
+        if (known := self._known.get(text)) is not None:
+            return known
+        url = self._url(text)
+        if len(text) <= KNOWN_CHARS_MAX and "?" not in text:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[text] = url
+        return url
+
+    def _url(self, text: str) -> httpx2.URL:
         if not text or len(text) > URL_CHARS_MAX:
             raise Refused(f"expected a URL of 1 to {URL_CHARS_MAX} characters, found {len(text)}")
         if any(ch <= " " or ch in "\\\x7f" for ch in text):

@@ -18,6 +18,8 @@ from flowledger.infra.egress import SCHEMES, Gate, Unresolved
 CONNECTIONS_MAX, IDLE_MAX, IDLE_S = 1_000, 200, 30.0
 #: bytes that are read ahead
 AHEAD = 256 * 1024
+#: bytes of a request that wait for each other
+SMALL = 64 * 1024
 
 
 def client_of(gate: Gate, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
@@ -108,21 +110,32 @@ class _Reader(asyncio.StreamReader):
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
-    """A connection by asyncio itself: half the work of the library's own, which goes by way of anyio."""
+    """A connection by asyncio itself: half the work of the library's own, which goes by way of anyio. The library writes head and body of a request one after
+    the other; what is small goes out at once, when an answer is waited for: one packet, one call of the system."""
 
     def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._kept: list[bytes] = []
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with _told(httpcore2.ReadError):
+            self._go()
             async with _within(timeout, httpcore2.ReadTimeout):
                 return await self._reader.read(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._kept.append(buffer)
+        if sum(map(len, self._kept)) <= SMALL:
+            return
         with _told(httpcore2.WriteError):
-            self._writer.write(buffer)
+            self._go()
             async with _within(timeout, httpcore2.WriteTimeout):
                 await self._writer.drain()
+
+    def _go(self) -> None:
+        if self._kept:
+            kept, self._kept = self._kept, []
+            self._writer.write(b"".join(kept))
 
     async def aclose(self) -> None:
         self._writer.close()
@@ -131,6 +144,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
         with _told(httpcore2.ConnectError):
+            self._go()
             async with _within(timeout, httpcore2.ConnectTimeout):
                 await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
         return self

@@ -142,11 +142,18 @@ class Deployed(Definition, kw_only=True):
     duplicate: bool = False
 
 
+class WithModels(msgspec.Struct, kw_only=True):
+    name: str
+    version: int
+
+
 class Deployment(msgspec.Struct, kw_only=True):
     deployment: str | None = None
     definitions: list[Deployed] = []
     #: warnings and hints of the models
     findings: list[Finding] = []
+    #: API profiles that went with the models, with their versions
+    profiles: list[WithModels] = []
     position: str | None = None
     #: of definitions: all partitions know of this change and all before, but for those that wait
     epoch: int = 0

@@ -10,6 +10,7 @@ import msgspec
 
 from flowledger.events import avro
 from flowledger.events.triggers import TriggerItem
+from flowledger.infra.blobs import Blobs
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import Secrets
 from flowledger.infra.settings import Settings
@@ -37,6 +38,8 @@ class Opening(NamedTuple):
     settings: Settings
     gate: Gate
     secrets: Secrets
+    #: where files are kept; None: nowhere
+    blobs: Blobs | None = None
 
 
 class Got(NamedTuple):

@@ -17,11 +17,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from flowledger.connectors import reach
+from flowledger.connectors.files import plain
 from flowledger.connectors.frame import Failed
 from flowledger.connectors.sources import mails
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, beginning, begun
 from flowledger.connectors.sources.shared import addresses, secret, why
+from flowledger.events.files import uri_of
 from flowledger.events.triggers import TriggerItem
+from flowledger.infra.blobs import Full, TooLarge
 from flowledger.kernel.model.trigger_fields import duration_us
 
 T = TypeVar("T")
@@ -65,7 +68,8 @@ class Mailbox:
         self._imap: imaplib.IMAP4 | None = None
         self.folder: str = config.get("folder", "INBOX")
         self._bytes: int = config.get("bytes", BYTES_MAX)
-        self._shape = mails.Shape(self.folder, config.get("value", "text"), config.get("attachments", "none") == "base64")
+        self._shape = mails.Shape(self.folder, config.get("value", "text"), config.get("attachments", "none"))
+        self._tenant, self._blobs = opening.tenant, opening.blobs
         self._every_s = duration_us(config["every"]) / 1e6 if "every" in config else EVERY_S
         self._begun = begun(opening)
         self._from_now = config.get("from") != "start" and not self._begun
@@ -152,7 +156,37 @@ class Mailbox:
         context, reason = await asyncio.to_thread(mails.read, raw, self._shape, uid, size)
         if large:
             reason = f"it has {size} bytes, more than the {self._bytes} that are taken"
+        if self._shape.attachments == "files":
+            reason = await self._keep(context.get("attachments") or [], bool(reason)) or reason
         return TriggerItem(context=context, place=uid, reason=reason)
+
+    async def _keep(self, attachments: list[dict[str, Any]], unused: bool) -> str:
+        """Each as a file, which the instance that the mail starts will have. Before the log has the mail: what nobody needs in the end goes as other files do.
+
+        What is wrong with one, in words; empty: nothing. Raises: Away.
+        """
+        names: set[str] = set()
+        contents = [told.pop("bytes") for told in attachments]
+        for n, (told, data) in enumerate(zip(attachments, contents, strict=True), 1):
+            if unused:
+                break
+            if self._blobs is None:
+                raise Away("nobody keeps files here")
+            try:
+                kept = await self._blobs.put(self._tenant, _whole(data))
+            except TooLarge:
+                return f"its attachment {n} has {len(data)} bytes, more than a file may have (setting blob_bytes_max)"
+            except (Full, OSError) as e:
+                raise Away(f"attachments can't be kept now: {str(e) or type(e).__name__}") from None
+            name = named(told["name"], n, names)
+            told["file"] = {
+                "name": name,
+                "uri": uri_of(kept.sha256),
+                "media_type": told["media_type"],
+                "size": kept.size,
+                "sha256": kept.sha256,
+            }
+        return ""
 
     async def acknowledge(self, got: Got) -> None:
         """Its place is remembered; the mail stays as it is."""
@@ -168,6 +202,22 @@ class Mailbox:
             with contextlib.suppress(OSError, imaplib.IMAP4.error, EOFError):
                 await asyncio.to_thread(self._imap.shutdown)
         self._socket.close()
+
+
+def named(name: str, number: int, taken: set[str]) -> str:
+    """Of a file: as it was called, as far as a file may be called so, and once among those of its mail (which `taken` has)."""
+    name = plain(name) or f"attachment-{number}"
+    stem, dot, end = name.rpartition(".")
+    found, again = name, 1
+    while found in taken:
+        again += 1
+        found = f"{stem} ({again}){dot}{end}" if stem else f"{name} ({again})"
+    taken.add(found)
+    return found
+
+
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 class _Imap(imaplib.IMAP4):

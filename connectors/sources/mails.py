@@ -19,11 +19,11 @@ ADDRESSES_MAX, HEADERS_MAX, PARTS_MAX, HEADER_CHARS = 200, 200, 100, 4_000
 
 
 class Shape(NamedTuple):
-    """`value`: what the text is (text, json). `contents`: those of attachments, too."""
+    """`value`: what the text is (text, json). `attachments`: none (what they are called is told all the same), base64, or files: their bytes, to be kept."""
 
     folder: str
     value: str
-    contents: bool
+    attachments: str
 
 
 def read(raw: bytes, shape: Shape, uid: int, size: int) -> tuple[dict[str, Any], str]:
@@ -42,7 +42,7 @@ def _read(raw: bytes, shape: Shape, uid: int, size: int) -> tuple[dict[str, Any]
         "payload": text_of(plain), "html": text_of(html) or None, "subject": _header(mail, "subject"), "sender": _first(_addresses(mail, "from")),
         "to": _addresses(mail, "to"), "cc": _addresses(mail, "cc"), "reply_to": _first(_addresses(mail, "reply-to")),
         "message_id": _header(mail, "message-id"), "in_reply_to": _header(mail, "in-reply-to"), "date": _safe(lambda: _date(mail), None),
-        "headers": _headers(mail), "attachments": _attachments(mail, shape.contents), "folder": shape.folder, "uid": uid, "size": size,
+        "headers": _headers(mail), "attachments": _attachments(mail, shape.attachments), "folder": shape.folder, "uid": uid, "size": size,
     }  # fmt: skip
     if shape.value == "json":
         try:
@@ -101,12 +101,12 @@ def _headers(mail: EmailMessage) -> dict[str, str]:
     return {name.lower(): _plain(value) for name, value in _safe(mail.items, none)[:HEADERS_MAX]}
 
 
-def _attachments(mail: EmailMessage, contents: bool) -> list[dict[str, Any]]:
+def _attachments(mail: EmailMessage, contents: str) -> list[dict[str, Any]]:
     none: list[Any] = []
     return [_attached(part, contents) for part in _safe(lambda: list(mail.iter_attachments()), none)[:PARTS_MAX]]
 
 
-def _attached(part: Any, contents: bool) -> dict[str, Any]:
+def _attached(part: Any, contents: str) -> dict[str, Any]:
     inner = part.get_payload() if part.is_multipart() else None
     if isinstance(inner, list):  # a mail in a mail
         data = _safe(inner[0].as_bytes, b"") if inner else b""
@@ -116,4 +116,6 @@ def _attached(part: Any, contents: bool) -> dict[str, Any]:
         "name": _plain(_safe(part.get_filename, None) or ""), "media_type": part.get_content_type(), "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(), "id": _header(part, "content-id"),
     }  # fmt: skip
-    return {**told, "content": base64.b64encode(data).decode()} if contents else told
+    if contents == "files":
+        return {**told, "bytes": data}
+    return {**told, "content": base64.b64encode(data).decode()} if contents == "base64" else told

@@ -14,6 +14,7 @@ from flowledger.connectors.direct import LOOK_BY_LOG_S, Looking
 from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.infra.blobs import Blobs
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import Secrets
 from flowledger.infra.settings import Settings
@@ -56,7 +57,17 @@ class Row(NamedTuple):
 class Readers:
     """`kinds`: source -> who opens it. `run` until cancelled."""
 
-    def __init__(self, client: Client, settings: Settings, gate: Gate, secrets: Secrets, kinds: Mapping[str, Kind], node: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        gate: Gate,
+        secrets: Secrets,
+        kinds: Mapping[str, Kind],
+        node: str,
+        blobs: Blobs | None = None,
+    ) -> None:
+        self.blobs = blobs
         self.client, self.settings, self.gate, self.secrets, self.kinds, self.node = client, settings, gate, secrets, kinds, node
         #: (tenant, name) -> its reader here
         self.held: dict[tuple[str, str], Reader] = {}
@@ -192,7 +203,7 @@ class Reader:
     async def _reading(self, places: dict[str, int]) -> None:
         """Until it is to leave. Raises: Away, Lost."""
         of = self.of
-        opening = Opening(self.row.tenant, self.row.name, self.row.config, places, of.client, of.settings, of.gate, of.secrets)
+        opening = Opening(self.row.tenant, self.row.name, self.row.config, places, of.client, of.settings, of.gate, of.secrets, of.blobs)
         self.source = await of.kinds[self.row.source](opening)
         reading = asyncio.create_task(self._read(self.source))
         leaving = asyncio.create_task(self._leave.wait())

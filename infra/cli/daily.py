@@ -52,12 +52,17 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
             fail(f"{file}: expected a model, found an empty file")
         resources.append({"name": file.name, "content": content})
     s = Server(server)
-    # profiles first: models that name them are not warned of
-    stored = {PROFILES: PROFILES.store(s, records[PROFILES])}
+    stored: dict[Any, list[dict[str, Any]]] = {}
     answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
         if files or not others:
-            answer = s.post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+            # profiles with the models that name them: all or nothing
+            profiles = PROFILES.records(records[PROFILES])
+            body = {"resources": resources, "status": "draft" if draft else "published", **({"profiles": profiles} if profiles else {})}
+            answer = s.post("/v1/deployments", body)
+            stored[PROFILES] = answer.pop("profiles", [])
+        else:
+            stored[PROFILES] = PROFILES.store(s, records[PROFILES])
     # KPIs before anything is started of the models, alerts behind both
     stored |= {kind: kind.store(s, records[kind]) for kind in (KPIS, ALERTS)}
     answer |= {f"{kind.word}s": found for kind, found in stored.items() if found}

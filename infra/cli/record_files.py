@@ -42,6 +42,16 @@ class Kind(NamedTuple):
         ends = tuple(f".{self.word}.{suffix}" for suffix in ("yaml", "yml", "json"))
         return [f for f in files if f.name.endswith(ends)]
 
+    def records(self, files: list[Path]) -> dict[str, Row]:
+        """Name -> record. Fails where two have one name."""
+        found: dict[str, Row] = {}
+        for file in files:
+            name, record = read(file)
+            if name in found:
+                fail(f"{file}: {self.word} '{name}' stands in another file, too", NO)
+            found[name] = record
+        return found
+
     def store(self, server: Any, files: list[Path]) -> list[Row]:
         """What is told of each. All are read before the first is put."""
         found = [read(file) for file in files]

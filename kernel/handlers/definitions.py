@@ -12,18 +12,22 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
-from flowledger.kernel.handlers import arming, deployable, imports, removal, rollouts, spreading, triggers
+from flowledger.kernel.findings import Finding
+from flowledger.kernel.handlers import arming, deployable, imports, records, removal, rollouts, spreading, triggers
 from flowledger.kernel.model import canonical, protect
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
-from flowledger.kernel.tasks import capabilities, profiles
+from flowledger.kernel.tasks import capabilities, profiles, registry
+
+#: API profiles of one deployment
+PROFILES_MAX = 100
 
 
 def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     """All or none: every resource is read first; an error in any refuses the deployment, with all findings."""
     if not e.resources:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
-    graphs, findings = [], []
+    graphs, findings = [], _profiles_wrong(d, e.profiles or {})
     #: what was found in each file
     told_of: dict[str, list[Any]] = {}
     #: path of a webhook -> whose it is, in this deployment
@@ -40,7 +44,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         if graph is not None and graph.format == "trigger":
             found += triggers.findings(d, graph.trigger, resource.name, hooks)
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
-        found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name)
+        found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name, e.profiles or ())
         found += deployable.protects(d, graph, resource.name)
         findings += found
         told_of[resource.name] = found
@@ -106,10 +110,30 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
             arming.open_starts(d, p.definitions[event.key])
         elif kind == "trigger":
             triggers.changed(d, tenant, id)
+    # before the models are told of: whoever knows a model knows its profiles
+    stored = {name: records.put(d, _profile(d, name, value)) or {} for name, value in (e.profiles or {}).items()}
     spreading.tell_others(d, fresh)
     told = [answer for _, answer in sorted(answers, key=lambda one: one[0])]  # in the order of the resources
     d.answer = {"deployment": deployment or told[0]["deployment"], "definitions": told, "findings": msgspec.to_builtins(findings)}
+    if stored:
+        d.answer["profiles"] = [{"name": name, "version": value["version"]} for name, value in stored.items()]
     return None
+
+
+def _profile(d: Decision, name: str, value: dict[str, Any]) -> c.StoreRecord:
+    tenant = d.envelope.tenant
+    return c.StoreRecord(registry=profiles.REGISTRY, name=f"{tenant}/{name}" if tenant else name, value=value)
+
+
+def _profiles_wrong(d: Decision, given: dict[str, dict[str, Any]]) -> list[Finding]:
+    """They are the deployment's, so what is wrong with one is told with what is wrong with models, and refuses all."""
+    if len(given) > PROFILES_MAX:
+        return [deployable.error("PROFILE_INVALID", f"expected at most {PROFILES_MAX} API profiles, found {len(given)}", "")]
+    found = []
+    for name, value in given.items():
+        wrong = ["expected a name without /"] if "/" in name else registry.problems(profiles.REGISTRY, _profile(d, name, value).name, value)
+        found += [deployable.error("PROFILE_INVALID", f"API profile '{name[:100]}': {text}", "") for text in wrong]
+    return found
 
 
 def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) -> Definition | None:

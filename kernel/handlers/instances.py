@@ -175,6 +175,9 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
         )
     )  # fmt: skip
     i = d.state.instances[key]
+    for file in s.files or ():
+        files = [*(i.files or ()), {**file, "by": d.envelope.actor, "at_us": d.facts.now_us}]
+        d.record(wf.WorkflowFilesChanged(key=key, name=file["name"], files=files))
     if process.states is not None:
         business.start(d, i, process)
     if s.parent:

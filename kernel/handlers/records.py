@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
@@ -23,15 +25,21 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
     if why := approvals.refused(d.state, e.registry, e.name, e.value, d.envelope.actor, d.facts.now_us):
         return Rejected(RejectionCode.INVALID_STATE, why)
     d.answer = {"registry": e.registry, "name": e.name}
+    first = put(d, e)
+    if first is not None and e.registry in registry.VERSIONED and "version" in first:
+        d.answer["version"] = first["version"]
+    return None
+
+
+def put(d: Decision, e: c.StoreRecord) -> dict[str, Any] | None:
+    """Here and, where others look at it, at all partitions. What holds under the record's own name then."""
     rows = [(e.name, e.value)] if e.relayed else registry.stored_as(d.state, e.registry, e.name, e.value, d.facts.now_us)
-    if rows[0][1] is not None and e.registry in registry.VERSIONED and "version" in rows[0][1]:
-        d.answer["version"] = rows[0][1]["version"]
     for name, value in rows:
         d.record(le.RecordStored(registry=e.registry, name=name, value=value))
         for to in range(0 if e.relayed or e.registry in HERE else d.state.meta.partitions):
             if to != d.state.meta.partition:
                 d.send(to, c.StoreRecord(registry=e.registry, name=name, value=value, relayed=True))
-    return None
+    return rows[0][1]
 
 
 #: registries that no decision looks at: they are told to nobody else

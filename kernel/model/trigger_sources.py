@@ -115,7 +115,7 @@ SOURCES: dict[str, Source] = {
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
         "tls": Field(f.one_of("verify", "starttls", "off")), "username": Field(f.text(r"[\x20-\x7e]+", "a name", 256), True),
         "password": Field(f.secret, True), "folder": Field(f.text(r"[\x20-\x7e]+", "the name of a folder, as the server writes it", 255)),
-        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64")), "bytes": Field(f.whole(1_000, 50_000_000)),
+        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64", "files")), "bytes": Field(f.whole(1_000, 50_000_000)),
         "every": Field(f.within("PT1S", "PT1H")), "from": Field(f.one_of("now", "start")),
     }),
     "postgresql": Source({

@@ -7,6 +7,7 @@ holds. Its limits hold over all partitions (`guards.py`): the target of a task i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from flowledger.kernel.findings import Finding
@@ -96,14 +97,20 @@ def targets(task: Task) -> list[str]:
     return [f"{TARGET}{name}", f"{TARGET}{task.tenant}/{name}"] if task.tenant else [f"{TARGET}{name}"]
 
 
-def findings(p: Partition, tenant: str, graph: Any, file: str) -> list[Finding]:
-    """Of a model: profiles that nobody has put. A warning: they may come before its first instance gets there."""
+def findings(p: Partition, tenant: str, graph: Any, file: str, beside: Collection[str] = ()) -> list[Finding]:
+    """Of a model: profiles that nobody has put. A warning: they may come before its first instance gets there. `beside`: those that come with it."""
     found: list[Finding] = []
     for process in graph.processes.values() if graph is not None else ():
         for node in process.nodes.values():
             name = name_in(getattr(node.config, "headers", None))
             job_type = getattr(getattr(node.config, "job_type", None), "static", None)
-            if name and isinstance(job_type, str) and served(job_type) and ("/" in name or not there(p, tenant, name)):
+            if (
+                name
+                and isinstance(job_type, str)
+                and served(job_type)
+                and name not in beside
+                and ("/" in name or not there(p, tenant, name))
+            ):
                 hint = "PUT /v1/profiles/{name}, or flowledger profiles put"
                 said = f"there is no API profile '{name}'" + (f"; the newest {VERSIONS_MAX} versions of each stay" if "@" in name else "")
                 found.append(Finding("PROFILE_UNKNOWN", said, "warning", node.id, node.line, node.column, hint, file))

@@ -62,6 +62,13 @@ def _why(e: Expression, context: dict[str, Any], facts: Any) -> str:
     return f" ({said})" if said else ""
 
 
+def _files(t: Trigger, context: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What came with a mail and is kept already: the instance has it from its first moment on."""
+    if t.source != "imap":
+        return None
+    return [a["file"] for a in context.get("attachments") or () if isinstance(a, dict) and isinstance(a.get("file"), dict)] or None
+
+
 def _command(t: Trigger, context: dict[str, Any], facts: Any) -> Any:
     """Raises: Failure, Heavy."""
     fields: dict[str, Any] = {}
@@ -85,7 +92,7 @@ def _command(t: Trigger, context: dict[str, Any], facts: Any) -> Any:
             raise Failure("MAPPING", f"variables: expected an object, found {values.shown(variables)}{_why(given, context, facts)}")
     if t.action == "start":
         fields["id"] = fields.pop("process")
-        return c.StartInstance(variables=variables, **fields)
+        return c.StartInstance(variables=variables, files=_files(t, context), **fields)
     if t.action == "message":
         ttl = duration_us(fields.pop("ttl")) // 1000 if "ttl" in fields else 3_600_000
         return c.PublishMessage(name=fields["name"], correlation_key=fields.get("correlation_key", ""), variables=variables, ttl_ms=ttl)

@@ -30,6 +30,16 @@ def test_a_profile_is_deployed_beside_models_and_kept_by_version(done, tmp_path)
     assert json.loads(done("deploy", file, "--json"))["profiles"] == [{"name": "cli-carrier", "version": 1}], (
         "what changes nothing makes no version"
     )
+    broken = tmp_path / "broken.bpmn"
+    broken.write_text("<definitions")
+    file.write_text(PROFILE % 9)
+    done("deploy", broken, file, expect=1)
+    assert json.loads(done("profiles", "show", "cli-carrier", "--json"))["version"] == 1, (
+        "a model that is refused takes its profile with it"
+    )
+    again = tmp_path / "again.profile.yaml"
+    again.write_text(PROFILE % 9)
+    assert "stands in another file, too" in done("deploy", model, file, again, expect=1)
     file.write_text(PROFILE % 3)
     assert "cli-carrier version 2" in done("profiles", "put", file)
     listed = json.loads(done("profiles", "list", "--json"))

@@ -135,7 +135,7 @@ async def test_a_template_that_comes_as_data_is_none(bench):
     """It stands in a header alone: a variable of that name is passed over."""
     kept = Kept(bench("document"))
     found = await failure(kept.run({"fileName": "a.txt", "template": "{{ 1 }}"}))
-    assert found.code == "CONFIGURATION" and "one of template, content and base64" in found.message
+    assert found.code == "CONFIGURATION" and "one of template, docx, content and base64" in found.message
 
 
 def test_kinds_by_name():

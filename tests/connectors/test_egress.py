@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+from typing import Any
 
 import httpx2
 import pytest
 
 from flowledger.connectors.outcomes import failed
+from flowledger.infra import egress, egress_transport
 from flowledger.infra.egress import ADDRESSES_MAX, URL_CHARS_MAX, Gate, Refused, Unresolved, kind_of
 from flowledger.infra.egress_transport import client_of
 from flowledger.infra.settings import Settings, SettingsError
+from tests.connectors.conftest import Target
 
 PUBLIC = "93.184.216.34"
 
@@ -269,3 +272,37 @@ async def test_tls_is_checked_by_name_though_the_connection_goes_to_an_address(c
             with pytest.raises(httpx2.ConnectError) as e:
                 await client.get(f"https://api.test:{server.port}/")
             assert failed(e.value).code == "TLS"
+
+
+async def test_a_request_goes_out_at_once_and_a_large_one_as_it_comes(target: Target, monkeypatch):
+    """Head and body of a small request are one call of the system; nothing of a large one is lost or held."""
+    told: list[int] = []
+    go = egress_transport._Stream._go
+
+    def counted(self: Any) -> None:
+        if self._kept:
+            told.append(sum(map(len, self._kept)))
+        go(self)
+
+    monkeypatch.setattr(egress_transport._Stream, "_go", counted)
+    target.routes["/take"] = lambda r: (200, {}, {"size": len(r.body)})
+    async with client_of(Gate(private=["127.0.0.1"])) as client:
+        for size in (0, 1_000, egress_transport.SMALL - 1_000, egress_transport.SMALL, 5 * egress_transport.SMALL):
+            told.clear()
+            answer = await client.post(f"{target.url}/take", content=b"x" * size)
+            assert answer.json() == {"size": size} and sum(told) > size
+            assert len(told) == 1 or size >= egress_transport.SMALL, told
+
+
+def test_addresses_that_were_looked_at_are_remembered_but_for_those_with_a_query():
+    gate = Gate(allow=["api.example"])
+    assert gate.url("https://api.example/a") is gate.url("https://api.example/a")
+    gate.url("https://api.example/a?key=secret")
+    for n in range(egress.KNOWN_MAX + 5):
+        gate.url(f"https://api.example/{n}")
+    assert len(gate._known) <= egress.KNOWN_MAX and not any("secret" in text for text in gate._known)
+    gate.url(f"https://api.example/{'x' * egress.KNOWN_CHARS_MAX}")
+    assert max(map(len, gate._known)) <= egress.KNOWN_CHARS_MAX
+    for _ in range(2):
+        with pytest.raises(Refused):
+            gate.url("https://other.example/a")

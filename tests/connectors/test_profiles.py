@@ -533,3 +533,44 @@ def test_a_key_with_a_password_is_said_to_be_none():
     with pytest.raises(Failed, match="the key without a password") as e:
         context({"certificate": "-----BEGIN CERTIFICATE-----\nx", "key": "hush-hush"}, Gate())
     assert "hush" not in e.value.message and not e.value.again
+
+
+@pytest.mark.req("D-CON-005")
+@pytest.mark.parametrize("tenant", ["", "acme"])
+async def test_profiles_go_with_models_or_not_at_all(tenant: str):
+    made = Engine(MemoryLog(MemoryStore(2)))
+    await made.start()
+    try:
+        caller, own = Caller(tenant=tenant), f"{tenant}/carrier" if tenant else "carrier"
+        given = {"resources": model("pa", url="/quotes").resources, "profiles": {"carrier": BASE}}
+        for _ in range(2):  # a second time it is the same, and makes no version
+            answer = await made.call(c.Deploy(**given), caller)
+            assert isinstance(answer, dict) and answer["profiles"] == [{"name": "carrier", "version": 1}], answer
+            assert "PROFILE_UNKNOWN" not in {f["code"] for f in answer["findings"]}, "a model's profile that comes with it is there"
+        answer = await made.call(c.Deploy(**{**given, "profiles": {"carrier": {**BASE, "title": "new"}}}), caller)
+        assert (
+            isinstance(answer, dict) and answer["profiles"] == [{"name": "carrier", "version": 2}] and answer["definitions"][0]["duplicate"]
+        )
+        for owner in made.owners.values():
+            assert {v: owner.state.records["profile", f"{own}{v}"]["version"] for v in ("", "@1", "@2")} == {"": 2, "@1": 1, "@2": 2}
+        broken = c.Resource("b.bpmn", "<definitions")
+        clear = {**BASE, "authentication": {"type": "bearer", "token": "abcdef"}}
+        good = model("pb", url="/quotes").resources
+        for resources, profiles, words in (
+            ([broken], {"carrier": {**BASE, "title": "newer"}}, "XML"), (good, {"other": clear}, "authentication.token"), (good, {"a/b": BASE}, "without /"),
+            (good, {f"p{i}": BASE for i in range(101)}, "at most 100 API profiles"),
+        ):  # fmt: skip
+            refused = await made.call(c.Deploy(resources=resources, profiles=profiles), caller)
+            assert (
+                isinstance(refused, Rejected)
+                and refused.code == "MODEL_INVALID"
+                and words in refused.message
+                and "abcdef" not in refused.message
+            ), refused
+        state = made.owners[0].state
+        assert state.records["profile", own]["version"] == 2 and ("profile", "other") not in state.records
+        assert not any(d.id == "pb" for d in state.definitions.values())
+        answer = await made.call(c.Deploy(resources=good, profiles={f"p{i}": BASE for i in range(100)}), caller)
+        assert isinstance(answer, dict) and len(answer["profiles"]) == 100
+    finally:
+        await made.stop()

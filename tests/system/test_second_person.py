@@ -210,6 +210,24 @@ async def test_what_no_id_remembers_is_done_once_by_one_approval(place, database
         assert (await x.ok("GET", "retention"))["items"] == []
 
 
+async def test_a_profile_that_goes_with_models_needs_its_second_person_too(place, database, tmp_path):
+    from tests.connectors.test_profiles import MODEL as CARRIER
+
+    async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("put_profile",)) as (_, http):
+        x = Caller(http, place)
+        text = CARRIER.format(id="pa", type="http", retries=1, inputs='<zeebe:input source="/q" target="url"/>')
+        body = {"resources": [{"name": "a.bpmn", "content": text}]}
+        assert (await asked(http, "ann", "POST", "deployments", body))[0] == 201, "models alone need nobody"
+        body["profiles"] = {"carrier": {"base_url": "https://api.example"}}  # type: ignore[assignment]
+        status, problem = await asked(http, "ann", "POST", "deployments", body)
+        assert (status, problem["code"]) == (403, "APPROVAL_NEEDED") and "put_profile" in problem["detail"], problem
+        assert (await asked(http, "ann", "GET", "profiles/carrier"))[0] == 404
+        assert (await asked(http, "bob", "POST", f"approvals/{problem['approval']}/approve", {}))[0] == 200
+        status, answer = await asked(http, "ann", "POST", "deployments", body, X_Approval=problem["approval"])
+        assert (status, answer["profiles"]) == (201, [{"name": "carrier", "version": 1}]), answer
+        assert (await x.ok("GET", "profiles/carrier"))["version"] == 1
+
+
 @pytest.mark.req("D-CMP-003")
 async def test_the_ledger_has_no_reference_of_a_subject_of_what_waits_and_what_is_refused(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("erase_subject",)) as (_, http):

@@ -14,6 +14,7 @@ import pytest
 from flowledger.connectors.sources import readers as r
 from flowledger.connectors.sources.catalogue import KINDS
 from flowledger.events import triggers as tr
+from flowledger.infra.blobs import blobs_of
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
 from tests.connectors.wire import Certificates, Wire
@@ -51,7 +52,7 @@ class Node:
     def __init__(self, place: Any, name: str, takes: int = 1 << 60, kinds: Any = None) -> None:
         self.client = Mortal(place.engine, takes)
         s = place.settings
-        self.readers = r.Readers(self.client, s, Gate.of(s), secrets_of(s), kinds or KINDS, name)  # type: ignore[arg-type]
+        self.readers = r.Readers(self.client, s, Gate.of(s), secrets_of(s), kinds or KINDS, name, blobs_of(s))  # type: ignore[arg-type]
         self.task = asyncio.create_task(self.readers.run())
 
     async def kill(self) -> None:

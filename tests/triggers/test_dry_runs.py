@@ -22,7 +22,7 @@ MESSAGE = {
     "MessageAttributes": {"sender": {"DataType": "String", "StringValue": "depot"}},
 }  # fmt: skip
 MAIL, _ = mail(
-    b"From: Ann <a@b.example>\r\nSubject: late\r\nMessage-ID: <1@b.example>\r\n\r\nWhere is it?\r\n", Shape("INBOX", "text", False), 1, 90
+    b"From: Ann <a@b.example>\r\nSubject: late\r\nMessage-ID: <1@b.example>\r\n\r\nWhere is it?\r\n", Shape("INBOX", "text", "none"), 1, 90
 )
 OBJECT = {"event": "created", "bucket": "b", "key": "scans/1.json", "version": "v", "payload": {"pages": 2}}
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from flowledger.connectors.sources import mailbox as source
 from flowledger.connectors.sources import mails
 from flowledger.events.triggers import TriggerParked
+from flowledger.infra.blobs import blobs_of
 from flowledger.kernel.model import read
 from tests.connectors.conftest import dovecot_server  # noqa: F401 - a fixture
 from tests.connectors.wire import Wire
@@ -116,6 +117,34 @@ class TestMailbox(TlsContract, Contract):
         ]
         assert base64.b64decode(attached[0]["content"]) == b"%PDF\x00" and attached[0]["sha256"] == hashlib.sha256(b"%PDF\x00").hexdigest()
         assert b"inner" in base64.b64decode(attached[2]["content"])
+
+    @pytest.mark.req("APG-CON-009")
+    async def test_attachments_are_files_of_the_instance(self, world):
+        """In one step with its start; and what can't be kept parks its mail alone."""
+        world.more = ", attachments: files"
+        world.place.settings = world.place.settings.model_copy(update={"blob_bytes_max": 100_000})
+        await world.deploy(
+            "start: {process: p, variables: {n: =uid, kept: '=for a in attachments return a.file.name', about: =attachments}}\n"
+        )
+        await world.node()
+        await world.reading()
+        made = mail("hello")
+        for data, name in ((b"%PDF\x00", "scan.pdf"), (b"two", "scan.pdf"), (b"odd", "../a\\b"), (b"none", None)):
+            made.add_attachment(data, maintype="application", subtype="pdf", **({"filename": name} if name else {}))
+        large = mail("too large")
+        large.add_attachment(b"x" * 100_001, maintype="application", subtype="pdf", filename="large.pdf")
+        for each in (made, large, mail("nothing")):
+            await world.mail(each)
+        await world.come(1, 3)
+        first, last = await world.place.started()
+        names = ["scan.pdf", "scan (2).pdf", ".._a_b".strip(". "), "attachment-4"]
+        assert first["kept"] == names and last["kept"] == [] and "content" not in first["about"][0] and "bytes" not in first["about"][0]
+        [of] = [i for o in world.place.engine.owners.values() for i in o.state.instances.values() if i.vars["n"] == 1]
+        assert [f["name"] for f in of.files] == names and {f["media_type"] for f in of.files} == {"application/pdf"}
+        blobs = blobs_of(world.place.settings)
+        assert b"".join([p async for p in blobs.read("", of.files[1]["sha256"])]) == b"two"
+        [reason] = await world.reasons()
+        assert "attachment 1 has 100001 bytes" in reason
 
     async def test_from_the_first_mail_on_where_it_says_so(self, world):
         world.more += ", from: start"
@@ -260,21 +289,21 @@ ODD = b"From: =?x?q?=\r\nDate: never\r\nSubject: =?utf-8?q?=FF=?=\r\nContent-Typ
     ],
 )  # fmt: skip
 def test_broken_mails_are_read_as_far_as_they_can_be(raw: bytes, text: str):
-    context, reason = mails.read(raw, mails.Shape("INBOX", "text", True), 1, len(raw))
+    context, reason = mails.read(raw, mails.Shape("INBOX", "text", "base64"), 1, len(raw))
     assert reason == "" and (context["payload"].strip() == text or text == ""), context
     json.dumps(context).encode()
 
 
 def test_parts_that_are_too_deep_and_what_the_library_stumbles_over_hold_nothing_up(monkeypatch):
     raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(5_000))
-    context, _ = mails.read(raw, mails.Shape("INBOX", "text", True), 7, len(raw))
+    context, _ = mails.read(raw, mails.Shape("INBOX", "text", "base64"), 7, len(raw))
     assert context["uid"] == 7 and json.dumps(context)
 
     def stumbles(*given: Any) -> Any:
         raise RecursionError("too deep")
 
     monkeypatch.setattr(mails, "_read", stumbles)
-    found = mails.read(raw, mails.Shape("INBOX", "text", True), 7, len(raw))
+    found = mails.read(raw, mails.Shape("INBOX", "text", "base64"), 7, len(raw))
     assert found == ({"folder": "INBOX", "uid": 7, "size": len(raw)}, "it can't be read: RecursionError")
 
 
@@ -285,7 +314,7 @@ def test_parts_that_are_too_deep_and_what_the_library_stumbles_over_hold_nothing
     b"Content-Transfer-Encoding: quoted-printable", b"=3D=", b"message/rfc822",
 ]), max_size=30).map(b"".join))  # fmt: skip
 def test_no_mail_stops_the_reader(raw: bytes):
-    context, _ = mails.read(raw, mails.Shape("INBOX", "text", True), 1, len(raw))
+    context, _ = mails.read(raw, mails.Shape("INBOX", "text", "base64"), 1, len(raw))
     json.dumps(context).encode()
 
 
@@ -295,7 +324,7 @@ def test_no_mail_stops_the_reader(raw: bytes):
         ("{host: a, username: u}", "password: expected it"), ("{host: a, username: u, password: p}", "a reference"),
         ('{host: a, username: u, password: "{{secrets.P}}", bytes: 5}', "a whole number from 1000"),
         ('{host: a, username: u, password: "{{secrets.P}}", every: PT0S}', "a duration from PT1S"),
-        ('{host: a, username: u, password: "{{secrets.P}}", attachments: files}', "one of none, base64"),
+        ('{host: a, username: u, password: "{{secrets.P}}", attachments: all}', "one of none, base64, files"),
         ('{host: a, username: u, password: "{{secrets.P}}", box: x}', "one of host"),
     ],
 )  # fmt: skip
