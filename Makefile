@@ -15,7 +15,7 @@ run: $(STAMP) $(CONSOLE)
 test: $(STAMP) $(CONSOLE) lint types web-check
 	$(PY) tools/run_tests.py $(ARGS)
 
-# The tests with the lines that they miss (tools/run_tests.py). What all of them run together is counted by `make test`, and has a floor.
+# The tests with the lines that they miss; each package that decides, records or shows has a floor (tools/run_tests.py).
 coverage: $(STAMP) $(CONSOLE)
 	$(PY) tools/run_tests.py --coverage $(ARGS)
 

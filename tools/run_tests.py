@@ -4,8 +4,8 @@ A few that fail beside others (`AGAIN_MAX`) are run once more by themselves, wit
 start late, plan otherwise, lose a race. What passes then is named at the end as a doubt to look at, and doesn't stop a landing. Tests of `PURE` have no
 server and no clock: what failed there has failed.
 
-Which lines run is counted in all of the first ones, with the processes that they start (`lines/counted.py`), and each of its packages must have `FLOOR` percent
-of its lines run. A selection of tests says nothing of the whole: `--coverage` (`make coverage`) counts there as well, and tells which lines are missed.
+`--coverage` (`make coverage`): which lines run is counted in the first ones, with the processes that they start (`lines/counted.py`), and each of its packages
+must have `FLOOR` percent of its lines run. A selection of tests says nothing of the whole: its figures are told with the lines that it misses.
 """
 
 import io
@@ -30,8 +30,7 @@ AGAIN_MAX = 3
 def main() -> int:
     given = sys.argv[1:]
     extra = [a for a in given if a != "--coverage"]
-    told = "--coverage" in given
-    covered = told or not extra
+    covered = "--coverage" in given
     # one seed for all processes of a run, or they meet the cases of a set in another order each and the run stops before it began
     os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(1 << 32)))
     print(f"== PYTHONHASHSEED={os.environ['PYTHONHASHSEED']}", flush=True)
@@ -46,7 +45,7 @@ def main() -> int:
             env=below(lines if covered else ""),
         ).returncode
         failed = failures(Path(cache)) if first == 1 else []
-        enough = not covered or coverage(Path(lines), whole=not extra, told=told)
+        enough = not covered or coverage(Path(lines), whole=not extra, told=True)
     print("== tests that need it for themselves", flush=True)
     second = subprocess.run([sys.executable, *tests, "-m", "alone"], check=False).returncode
     doubts = failed if may_again(failed) and subprocess.run([sys.executable, *tests, *failed], check=False).returncode == 0 else []
@@ -70,7 +69,7 @@ def below(lines: str) -> dict[str, str]:
     if not lines:
         return {**os.environ}
     path = os.pathsep.join(filter(None, (str(LINES), os.environ.get("PYTHONPATH"))))
-    return os.environ | {"FLOWLEDGER_LINES": lines, "PYTHONPATH": path}
+    return os.environ | {"COUNTED_LINES": lines, "PYTHONPATH": path}
 
 
 def coverage(lines: Path, *, whole: bool, told: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Which lines of our packages a process runs: begun by `sitecustomize.py`, written into the folder FLOWLEDGER_LINES at the end, read by `run_tests.py`.
+"""Which lines of our packages a process runs: begun by `sitecustomize.py`, written into the folder COUNTED_LINES at the end, read by `run_tests.py`.
 
 `slipcover` puts a mark before each line and takes it out again once it was met, so that what runs often costs nothing more; a tracer costs the kernel's tests
 2.7 times the processor on Python 3.11. A process that is killed writes nothing.
@@ -52,7 +52,7 @@ def begin() -> None:
         return
     counter = slipcover.Slipcover(exclude_lines=[])
     sys.meta_path = _Finders([_Finder(counter, SlipcoverLoader), *sys.meta_path])
-    atexit.register(_write, counter, Path(os.environ["FLOWLEDGER_LINES"]))
+    atexit.register(_write, counter, Path(os.environ["COUNTED_LINES"]))
 
 
 def _write(counter: Any, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-if os.environ.get("FLOWLEDGER_LINES"):
+if os.environ.get("COUNTED_LINES"):
     import counted
 
     counted.begin()
