@@ -45,6 +45,7 @@ SHOWS = {
     "operations/retention": "RetentionPage",
     "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
+    "insight/kpis": "KpisPage",
     "insight/alerts": "AlertsPage",
     "approvals": "ApprovalsPage",
     "api": "ApiPage",
