@@ -15,8 +15,7 @@ run: $(STAMP) $(CONSOLE)
 test: $(STAMP) $(CONSOLE) lint types web-check
 	$(PY) tools/run_tests.py $(ARGS)
 
-# The tests with the share of lines that they run; each package that decides, records or shows has a floor (tools/run_tests.py). On Python 3.12 and
-# newer that costs little: make coverage PYTHON=python3.12 VENV=.venv-3.12
+# The tests with the lines that they miss; each package that decides, records or shows has a floor (tools/run_tests.py).
 coverage: $(STAMP) $(CONSOLE)
 	$(PY) tools/run_tests.py --coverage $(ARGS)
 
