@@ -17,7 +17,7 @@ export function Anomalies({ search, process }: Part) {
   const asked = last && !SHORT.includes(last) ? { ...search, last: last === "1h" ? "24h" : "7d" } : search;
   const report = useReport("/reports/anomalies", asked, { process });
   const date = (at: string) => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
-  const value = (kind: string, n: number) => (kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
+  const value = (kind: string, n: number | null | undefined) => (n == null ? "–" : kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
   return (
     <Answer of={report} empty={(d) => d.items.length === 0 && <Empty title={t("anomalies.none")}>{t("anomalies.none.hint", { n: d.asked, from: date(d.from), to: date(d.to) })}</Empty>}>
       {(d) => (
