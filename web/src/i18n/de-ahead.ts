@@ -159,4 +159,7 @@ export const ahead: Record<string, string> = {
   "forecast.windows": "Tage beginnen in UTC.",
   "measure.ended": "Beendet",
   "forecast.covered.what": "einer zurückgehaltenen Woche; das Band sagt {says}",
+  "anomalies.path": "Es ging nach {element} auf einem Weg, den kaum etwas geht",
+  "anomalies.skipped": "Es ging an {element} vorbei",
+  "anomalies.value": "Ein Wert von {variable} wie kaum ein anderer",
 };

@@ -159,4 +159,7 @@ export const ahead: Record<string, string> = {
   "forecast.windows": "Days begin in UTC.",
   "measure.ended": "Ended",
   "forecast.covered.what": "of a week that was held out; the band says {says}",
+  "anomalies.path": "It went to {element} by a way that is hardly ever gone",
+  "anomalies.skipped": "It passed {element} by",
+  "anomalies.value": "A value of {variable} as hardly any other",
 };

@@ -35,13 +35,13 @@ export function Anomalies({ search, process }: Part) {
               </Table.Thead>
               <Table.Tbody>
                 {d.items.map((i) => (
-                  <Table.Tr key={`${i.kind} ${i.element} ${i.from}`}>
+                  <Table.Tr key={`${i.kind} ${i.element} ${i.variable} ${i.instance} ${i.from}`}>
                     <Table.Td>
-                      <Anchor size="sm" renderRoot={(props) => <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />}>
+                      <Anchor size="sm" renderRoot={(props) => (i.instance ? <Link to="/instances/$id" params={{ id: i.instance }} {...props} /> : <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />)}>
                         <When at={i.from} exact />
                       </Anchor>
                     </Table.Td>
-                    <Table.Td>{i.kind === "volume" ? t("anomalies.volume") : t("anomalies.duration", { element: i.element ?? "" })}</Table.Td>
+                    <Table.Td>{t(`anomalies.${i.kind}`, { element: i.element ?? "", variable: i.variable ?? "" })}</Table.Td>
                     <Table.Td ta="right">{value(i.kind, i.value)}</Table.Td>
                     <Table.Td ta="right">{value(i.kind, i.usual)}</Table.Td>
                     <Table.Td ta="right">{i.p_value < 0.001 ? `< ${(0.001).toLocaleString(language)}` : i.p_value.toLocaleString(language, { maximumFractionDigits: 3 })}</Table.Td>
