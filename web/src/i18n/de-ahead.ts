@@ -108,9 +108,6 @@ export const ahead: Record<string, string> = {
   "anomalies.what": "Stunden, in denen mehr oder weniger begann oder ein Element länger oder kürzer brauchte, als die Wochen davor erwarten lassen. Höchstens eines von zwanzig ist Zufall. Betrachtet wird höchstens eine Woche.",
   "anomalies.volume": "Begonnen",
   "anomalies.duration": "Wie lange {element} brauchte",
-  "anomalies.path": "Ging zu {element} auf einem Schritt, den kaum je einer geht",
-  "anomalies.skipped": "Ging nicht durch {element}",
-  "anomalies.value": "{variable} endete wie kaum eine andere",
   "anomalies.usual": "üblich: {usual}",
   "anomalies.p": "p = {p}",
   "anomalies.table": "Was anders ist als sonst",
@@ -162,4 +159,7 @@ export const ahead: Record<string, string> = {
   "forecast.windows": "Tage beginnen in UTC.",
   "measure.ended": "Beendet",
   "forecast.covered.what": "einer zurückgehaltenen Woche; das Band sagt {says}",
+  "anomalies.path": "Es ging nach {element} auf einem Weg, den kaum etwas geht",
+  "anomalies.skipped": "Es ging an {element} vorbei",
+  "anomalies.value": "Ein Wert von {variable} wie kaum ein anderer",
 };

@@ -108,9 +108,6 @@ export const ahead: Record<string, string> = {
   "anomalies.what": "Hours in which more or fewer began, or an element took longer or shorter, than the weeks before let expect. One in twenty of these is chance at most. Up to a week is looked at.",
   "anomalies.volume": "Begun",
   "anomalies.duration": "How long {element} took",
-  "anomalies.path": "Went to {element} by a step that is hardly ever gone",
-  "anomalies.skipped": "Did not pass {element}",
-  "anomalies.value": "{variable} ended as hardly any other",
   "anomalies.usual": "usual: {usual}",
   "anomalies.p": "p = {p}",
   "anomalies.table": "What is unlike before",
@@ -162,4 +159,7 @@ export const ahead: Record<string, string> = {
   "forecast.windows": "Days begin in UTC.",
   "measure.ended": "Ended",
   "forecast.covered.what": "of a week that was held out; the band says {says}",
+  "anomalies.path": "It went to {element} by a way that is hardly ever gone",
+  "anomalies.skipped": "It passed {element} by",
+  "anomalies.value": "A value of {variable} as hardly any other",
 };
