@@ -58,6 +58,7 @@ SHOWS = {
     "operations/retention": "RetentionPage",
     "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
+    "insight/kpis": "KpisPage",
     "insight/alerts": "AlertsPage",
     "account": "AccountPage",
     "step-up/": "StepUpPage",

@@ -269,6 +269,8 @@ def _texts(paths: dict[str, Any]) -> None:
         "application/json": {"schema": {"$ref": "#/components/schemas/ObjectLog"}},
         "text/csv": text,
     }
+    tables = [kind for kind in EXPORTED if kind.startswith("application/vnd.")]
+    paths["/v1/saved-reports/{name}/export"]["get"]["responses"]["200"]["content"] = {"text/csv": text, **{kind: {} for kind in tables}}
     for noun in ("tasks", "instances"):
         path = paths[f"/v1/{noun}/{{id}}/files/{{name}}"]
         path["get"]["responses"]["200"]["content"] = {"application/octet-stream": {}}
