@@ -209,7 +209,7 @@ export async function carryOut(kept: second.Kept): Promise<unknown> {
 }
 
 async function tried({ method, url, body, more }: second.Asked, id: string, also: Record<string, string>, signal?: AbortSignal): Promise<Response> {
-  const init = { method: method as string, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body, signal };
+  const init: RequestInit & { headers: Record<string, string> } = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body, signal };
   for (let attempt = 0; ; attempt++) {
     try {
       const response = await shown(url, init);
@@ -219,7 +219,7 @@ async function tried({ method, url, body, more }: second.Asked, id: string, also
       }
       return response;
     } catch (e) {
-      if (attempt >= 4 || signal?.aborted) throw e;
+      if (attempt >= 4 || e instanceof ApiError || signal?.aborted) throw e; // what was said no to, by the server or with the passkey, is not asked again by itself
       await pause(200 * 2 ** attempt); // the connection broke: the same id again
     }
   }
