@@ -45,8 +45,8 @@ class Alerting:
         self.watches: dict[int, int] = {}
         #: (when, how far behind)
         self._lags: deque[tuple[int, float]] = deque(maxlen=LAGS_MAX)
-        #: what was told of anomalies, by rule: it is of whole hours, so it is asked once in each
-        self._hours: dict[tuple[str, str], tuple[tuple[int, int], Sequence[Any]]] = {}
+        #: what was told of anomalies, by rule: it is of whole steps (hours, minutes), so it is asked once in each
+        self._told: dict[tuple[str, str], tuple[tuple[int, int], Sequence[Any]]] = {}
 
     async def run(self) -> None:
         try:
@@ -127,11 +127,11 @@ class Alerting:
         name, tenant = item["name"], item["tenant"]
         if rule.measure != ar.ANOMALIES:
             return await self.reads.figures(name, item["rule"], now, tenant)
-        hour = (item["revision"], (now - SETTLE_US) // ar.HOUR_US)
-        if self._hours.get((tenant, name), (None,))[0] != hour:
-            self._hours = {k: v for k, v in self._hours.items() if v[0][1] == hour[1]}
-            self._hours[tenant, name] = (hour, await self.reads.figures(name, item["rule"], now, tenant))
-        return self._hours[tenant, name][1]
+        step = (item["revision"], (now - SETTLE_US) // rule.step_us * rule.step_us)
+        if self._told.get((tenant, name), (None,))[0] != step:
+            self._told = {k: v for k, v in self._told.items() if v[0][1] > now - 2 * ar.HOUR_US}
+            self._told[tenant, name] = (step, await self.reads.figures(name, item["rule"], now, tenant))
+        return self._told[tenant, name][1]
 
     def _lagging(self, rule: ar.Rule, item: dict[str, Any], behind: float) -> list[al.Seen]:
         firing = "" in item["firing"]

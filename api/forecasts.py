@@ -13,6 +13,7 @@ from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest
 from flowledger.api.insight import ProcessId, Since, Until, _told
 from flowledger.api.lists import WaitFor
+from flowledger.kernel.alerts.rule import KINDS
 
 #: steps that are told at most
 STEPS_MAX = 4 * 168
@@ -63,25 +64,38 @@ async def list_forecasts(
 
 
 class Anomaly(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
-    """`kind` volume: so many began in the hour, where so many were usual; duration: so long took the element by the median (ms). `p_value`: adjusted for all that
-    was asked."""
+    """`kind` volume: so many began in the hour, where so many were usual; duration: so long took the element by the median (ms). Of a case (`instance`) that
+    completed at `from`: path: it went to `element` by a step that is never or seldom gone; skipped: nearly all pass `element`, and it didn't; value: none,
+    or hardly any, had such a value of `variable` (of a number: it, and the median). `p_value`: of hours adjusted for all that was asked; of cases how
+    likely one is as rare."""
 
-    kind: Literal["volume", "duration"]
+    kind: Literal[KINDS]  # type: ignore[valid-type]
     element: str | None
+    instance: a.Key | None
+    variable: str | None
     from_: a.Time
     to: a.Time
-    value: float
-    usual: float
+    value: float | None
+    usual: float | None
     p_value: float
 
 
+class Cases(msgspec.Struct, kw_only=True):
+    """Of so many that completed in the time (all of them, or, where not `whole`, the newest), so many are odd by one thing or several."""
+
+    judged: int
+    odd: int
+    whole: bool
+
+
 class Anomalies(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
-    """The least likely first. `asked`: of how many hours and elements."""
+    """Of hours, the least likely first; of cases, the last 500. `asked`: of how many hours and elements."""
 
     items: list[Anomaly]
     from_: a.Time
     to: a.Time
     asked: int
+    cases: Cases
     cursor: str | None = None
     position: str | None = None
 
@@ -90,8 +104,9 @@ class Anomalies(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
 async def list_anomalies(
     request: ApiRequest, process: ProcessId, since: Since = None, until: Until = None, wait_for: WaitFor = None
 ) -> Response[Anomalies]:
-    """Hours in which more or fewer began, or an element took longer or shorter, than the weeks before let expect. Of the last 24 hours, or up to a week. One in
-    twenty of what is told is chance at most."""
+    """Hours in which more or fewer began, or an element took longer or shorter, than the weeks before let expect; and cases that completed with a way or a value
+    that none before had, or hardly any. Of the last 24 hours, or up to a week. One in twenty of the hours that are told is chance at most, and one in 200 of
+    the cases is told for each thing that is asked of it."""
     return await _told(request, "anomalies", {"process": process, "from": since, "to": until}, wait_for)
 
 

@@ -141,6 +141,7 @@ class SqlReads:
             kpis,
             measures,
             retention,
+            saved_reports,
             subjects,
             triggers,
             versions,
@@ -174,7 +175,7 @@ class SqlReads:
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
             "anomalies": anomalies.anomalies, "coming": anomalies.coming,
-            "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises,
+            "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises, "saved_report": saved_reports.run,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses

@@ -72,6 +72,12 @@ async def _model(s: Services, tenant: str, process: str, version: int) -> tuple[
     return row["version"], {source["name"] or f"{process}.bpmn": source["content"]}
 
 
+async def _gone(request: ApiRequest) -> None:
+    """Until nobody waits for the answer any more: then nothing more is run for it."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 @post("/simulations", status_code=200, summary="What would happen")
 async def run_simulation(request: ApiRequest, data: SimulationBody) -> Response[Simulated]:
     """Runs the process with simulated time, as its history was and by scenarios: other people, times, ways, versions. Nothing real is started."""
@@ -103,14 +109,23 @@ async def run_simulation(request: ApiRequest, data: SimulationBody) -> Response[
 
     def work() -> dict[str, Any]:
         return simulate(
-            models, data.process, base, scenarios, runs=data.runs, seed=data.seed, go_on=lambda: time.monotonic() < began + SECONDS_MAX
+            models,
+            data.process,
+            base,
+            scenarios,
+            runs=data.runs,
+            seed=data.seed,
+            go_on=lambda: time.monotonic() < began + SECONDS_MAX and not gone.done(),
         )
 
+    gone = asyncio.create_task(_gone(request))
     try:
         async with s.simulations.place((caller.tenant, caller.actor)):
             found = await asyncio.to_thread(work)
     except CannotRun as e:
         raise senseless(str(e), "body plan") from None
+    finally:
+        gone.cancel()
     took = round((time.monotonic() - began) * 1000)
     return reply({"process": data.process, "version": version, "learned_from": count, "plan": base, **found, "took_ms": took})
 

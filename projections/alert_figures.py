@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from psycopg import sql
 from flowledger.analytics import anomalies as an
 from flowledger.analytics.terms import MICRO
 from flowledger.kernel.alerts import rule as ar
-from flowledger.projections import kpis
+from flowledger.projections import kpis, odd_cases
 from flowledger.projections import measures as me
 from flowledger.projections.reader import Reader, Row, Senseless, iso
 
@@ -20,6 +21,8 @@ from flowledger.projections.reader import Reader, Row, Senseless, iso
 ROWS_MAX, GROUPS_MAX = 250_000, 500
 #: weeks before, of which starts are forecast (as `projections/anomalies.py`)
 BACK_HOURS = 8 * 7 * 24
+#: cases of a time that a rule judges
+CASES_MAX = 20_000
 #: rows may be behind the log: an hour is judged so long after its end (µs)
 SETTLE_US = 60_000_000
 
@@ -123,7 +126,34 @@ def _point(figure: str, us: int, n: int, kept: int, total: float) -> Point:
 
 
 async def of_anomalies(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) -> Series:
-    """How many hours of the window (and elements in them) were told to be unlike before, each by what was before it alone. Raises: Senseless."""
+    """How many hours of the window (and elements in them), and cases that completed in it, were told to be unlike before, each by what was before it alone.
+    Raises: Senseless."""
+    found: dict[str, list[int]] = defaultdict(list)
+    if {*rule.kinds} & {*ar.OF_HOURS}:
+        for element, us in await _hours(r, tenant, rule, first, last):
+            found[element].append(us)
+    if {*rule.kinds} & {*ar.OF_CASES}:
+        start, end = moment(first - rule.steps * rule.step_us), moment(last)
+        cases, _, whole = await odd_cases.judged(r, tenant, rule.process, start, end, rule.kinds, CASES_MAX)
+        if not whole:
+            raise Senseless(f"from: expected at most {CASES_MAX} cases that completed, found more: ask for less time")
+        for odd in cases:
+            if rule.filters.get("element") in (None, odd.element):
+                found[odd.element].append(odd.us + 1)  # at a full step it belongs to the one that begins
+    if "element" not in rule.groups:
+        found = {"": [us for times in found.values() for us in times]}
+    if len(found) > GROUPS_MAX:
+        raise Senseless(f"group: expected {GROUPS_MAX} elements at most, found {len(found)}")
+    out: Series = []
+    for key in sorted(found):
+        names = {"process": rule.process, "element": key}
+        group: dict[str, Any] = {g: v for g, v in names.items() if g in rule.groups}
+        out.append((group, list(_counted(rule, sorted(found[key]), first, last))))
+    return out
+
+
+async def _hours(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) -> list[tuple[str, int]]:
+    """(element, the end of an hour that was told), by volume or duration."""
     begin = first - rule.steps * rule.step_us
     judged = begin - an.HOURS_OF_DAY * ar.HOUR_US  # an hour is told beside those of the day before it
     start, end = judged - BACK_HOURS * ar.HOUR_US, last
@@ -136,22 +166,8 @@ async def of_anomalies(r: Reader, tenant: str, rule: ar.Rule, first: int, last: 
         for (_, at), row in sums.items():
             counts[(round(at.timestamp()) * 1_000_000 - start) // ar.HOUR_US] = row["started"]
     spreads = await _spreads(r, tenant, span, element, start) if "duration" in rule.kinds else {}
-    first_hour = start // ar.HOUR_US % an.HOURS_OF_DAY
-    found = an.told_by_hour(an.by_hour(counts, spreads, asked_hours, first_hour))
-    series: dict[str, Counter[int]] = defaultdict(Counter)
-    for n, told in enumerate(found):
-        for f in told:
-            series[f.element if rule.groups else ""][judged + (n + 1) * ar.HOUR_US] += 1
-    if len(series) > GROUPS_MAX:
-        raise Senseless(f"group: expected {GROUPS_MAX} elements at most, found {len(series)}")
-    if not rule.groups:
-        series[""] += Counter()
-    out: Series = []
-    for key in sorted(series):
-        names = {"process": rule.process, "element": key}
-        group: dict[str, Any] = {g: v for g, v in names.items() if g in rule.groups}
-        out.append((group, list(_counted(rule, series[key], first, last))))
-    return out
+    told = an.told_by_hour(an.by_hour(counts, spreads, asked_hours, start // ar.HOUR_US % an.HOURS_OF_DAY))
+    return [(f.element, judged + (n + 1) * ar.HOUR_US) for n, hour in enumerate(told) for f in hour]
 
 
 async def _spreads(r: Reader, tenant: str, span: dict[str, str], element: str | None, start: int) -> dict[str, dict[int, dict[int, int]]]:
@@ -165,7 +181,7 @@ async def _spreads(r: Reader, tenant: str, span: dict[str, str], element: str | 
     return out
 
 
-def _counted(rule: ar.Rule, hours: Counter[int], first: int, last: int) -> Iterator[Point]:
+def _counted(rule: ar.Rule, times: list[int], first: int, last: int) -> Iterator[Point]:
     for us in range(first, last + 1, rule.step_us):
         since = us - rule.steps * rule.step_us
-        yield Point(us, float(sum(n for at, n in hours.items() if since < at <= us)), None)
+        yield Point(us, float(bisect_right(times, us) - bisect_right(times, since)), None)

@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 from flowledger.analytics import anomalies as an
 from flowledger.analytics.forecast import SEASONS, SEASONS_MAX, forecast
 from flowledger.projections import measures as me
+from flowledger.projections import odd_cases
 from flowledger.projections.reader import Reader, Row, Senseless, iso
 
 #: how far back is looked; hours that are asked for at most
 BACK, HOURS_MAX = timedelta(weeks=8), 168
 HOUR = timedelta(hours=1)
+#: cases that are told, the newest
+CASES_TOLD_MAX = 500
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = {"hour": HOUR, "day": timedelta(days=1)}
 
 
 async def anomalies(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
-    """Of whole hours; without a time the last 24."""
+    """Of whole hours, and of cases that completed, up to now; without a time the last 24 hours."""
     process = given["process"]
-    start, end = me.span_of(given, datetime.now(UTC), timedelta(hours=24))
-    start, end = me.begin_of("hour", start), me.begin_of("hour", end)
+    start, until = me.span_of(given, datetime.now(UTC), timedelta(hours=24))
+    start, end = me.begin_of("hour", start), me.begin_of("hour", until)
     hours = int((end - start) / HOUR)
     if not 1 <= hours <= HOURS_MAX:
         raise Senseless(f"from, to: expected 1 to {HOURS_MAX} whole hours, found {hours}")
@@ -40,14 +44,24 @@ async def anomalies(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
             by_hour[element][at.hour].update(buckets)
     mine = {e: {int((at - start) / HOUR): b for at, b in found.items()} for e, found in now.items()}
     questions = [*an.volumes(counts[min(first, len(counts) - hours) :], hours), *an.durations(by_hour, mine, start.hour)]
-    items = [
+    odd, judged, whole = await odd_cases.judged(r, tenant, process, start, until)
+    items: list[Row] = [
         {
-            "kind": f.kind, "element": f.element or None, "from": iso(start + f.hour * HOUR), "to": iso(start + (f.hour + 1) * HOUR),
-            "value": f.value, "usual": round(f.usual, 3), "p_value": f.p_value,
+            "kind": f.kind, "element": f.element or None, "instance": None, "variable": None, "from": iso(start + f.hour * HOUR),
+            "to": iso(start + (f.hour + 1) * HOUR), "value": f.value, "usual": round(f.usual, 3), "p_value": f.p_value,
         }
         for f in an.told(questions)
     ]  # fmt: skip
-    return {"items": items, "from": iso(start), "to": iso(end), "asked": len(questions), "position": position, "cursor": None}
+    for o in sorted(odd, key=lambda o: (-o.us, o.key, o.name))[:CASES_TOLD_MAX]:
+        ended = iso(EPOCH + timedelta(microseconds=o.us))
+        items.append({
+            "kind": o.kind, "element": o.element or None, "instance": str(o.key), "variable": o.name or None, "from": ended, "to": ended, "value": o.value,
+            "usual": o.usual, "p_value": o.p_value,
+        })  # fmt: skip
+    return {
+        "items": items, "from": iso(start), "to": iso(end), "asked": len(questions), "cases": {"judged": judged, "odd": len({o.key for o in odd}), "whole": whole},
+        "position": position, "cursor": None,
+    }  # fmt: skip
 
 
 async def _spreads(

@@ -46,15 +46,20 @@ def steps_of(process: str, cases: Sequence[Case], steps: Sequence[Step]) -> Tabl
 
 
 def xlsx(process: str, cases: Sequence[Case], steps: Sequence[Step]) -> bytes:
-    """Times are in UTC, since a sheet has no zones. Texts are texts: none is taken for a formula. Raises: Senseless."""
-    import xlsxwriter
-
+    """Raises: Senseless."""
     if len(steps) > SHEET_MAX:
         raise Senseless(f"format: expected {SHEET_MAX} steps at most for a sheet, found {len(steps)}: ask for less")
+    return workbook([("instances", INSTANCES, instances_of(process, cases)), ("steps", STEPS, steps_of(process, cases, steps))])
+
+
+def workbook(sheets: Sequence[tuple[str, Sequence[str], Table]]) -> bytes:
+    """(name, head, rows) of each. Times are in UTC, since a sheet has no zones. Texts are texts: none is taken for a formula."""
+    import xlsxwriter
+
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         bold, moment = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
-        for name, head, rows in (("instances", INSTANCES, instances_of(process, cases)), ("steps", STEPS, steps_of(process, cases, steps))):
+        for name, head, rows in sheets:
             sheet = book.add_worksheet(name)
             sheet.freeze_panes(1, 0)
             sheet.set_column(0, len(head) - 1, 22)
@@ -70,14 +75,19 @@ def xlsx(process: str, cases: Sequence[Case], steps: Sequence[Step]) -> bytes:
     return out.getvalue()
 
 
-def parquet(head: Sequence[str], rows: Table) -> bytes:
-    """Times have microseconds and UTC. Raises: Senseless, where the library lacks."""
+def parquet(head: Sequence[str], rows: Table, numbers: Sequence[str] = ()) -> bytes:
+    """Times have microseconds and UTC. `numbers`: columns beside the known ones. Raises: Senseless, where the library lacks."""
     try:
         import pyarrow as pa
         from pyarrow import parquet as pq
     except ImportError:
         raise Senseless("format: parquet needs pyarrow at the server (pip install 'flowledger[parquet]')") from None
-    kinds = {"version": pa.int32(), "seconds": pa.float64(), **dict.fromkeys(("started", "ended", "time"), pa.timestamp("us", tz="UTC"))}
+    kinds = {
+        "version": pa.int32(),
+        "seconds": pa.float64(),
+        **dict.fromkeys(("started", "ended", "time", "from", "to"), pa.timestamp("us", tz="UTC")),
+    }
+    kinds |= dict.fromkeys(numbers, pa.float64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in head])
     columns = list(zip(*rows, strict=True)) or [()] * len(head)
     out = io.BytesIO()

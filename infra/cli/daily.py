@@ -40,7 +40,7 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
-    from flowledger.infra.cli.record_files import ALERTS, KINDS, KPIS, PROFILES
+    from flowledger.infra.cli.record_files import ALERTS, KINDS, KPIS, PROFILES, REPORTS
 
     records = {kind: kind.of(files) for kind in KINDS}
     others = [file for those in records.values() for file in those]
@@ -64,7 +64,7 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         else:
             stored[PROFILES] = PROFILES.store(s, records[PROFILES])
     # KPIs before anything is started of the models, alerts behind both
-    stored |= {kind: kind.store(s, records[kind]) for kind in (KPIS, ALERTS)}
+    stored |= {kind: kind.store(s, records[kind]) for kind in (KPIS, ALERTS, REPORTS)}
     answer |= {f"{kind.word}s": found for kind, found in stored.items() if found}
     if json:
         as_json(answer)

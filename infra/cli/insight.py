@@ -377,9 +377,16 @@ def forecast(
 def anomalies(
     process: OfProcess, since: Since = "", until: Until = "", csv: Csv = False, server: ServerUrl = "", json: Json = False
 ) -> None:
-    """What is unlike before: hours with more or fewer starts, or in which an element took longer or shorter (ms); the last 24 hours, or up to a week."""
+    """What is unlike before: hours with more or fewer starts, or in which an element took longer or shorter (ms), and cases with ways or values that none
+    had; the last 24 hours, or up to a week."""
     found = _ask(server, "/v1/reports/anomalies", process=process, **{"from": since, "to": until})
-    _show(found, found["items"], csv, json, empty=f"nothing is unlike before ({found['asked']} questions)")
+    _show(
+        found,
+        found["items"],
+        csv,
+        json,
+        empty=f"nothing is unlike before ({found['asked']} questions of hours, {found['cases']['judged']} cases)",
+    )
 
 
 def simulate(

@@ -422,6 +422,7 @@ def _register() -> None:
         protection,
         repair,
         replays,
+        reports,
         retention,
         rollouts,
         secrets,
@@ -446,6 +447,7 @@ def _register() -> None:
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
+    app.add_typer(reports.app, name="reports", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)

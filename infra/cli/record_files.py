@@ -1,4 +1,5 @@
-"""Files that have one record each, with its name: capabilities, API profiles, KPIs, alerts. `flowledger deploy` takes those of `KINDS`, as `put` of their nouns does."""
+"""Files that have one record each, with its name: capabilities, API profiles, KPIs, alerts, saved reports. `flowledger deploy` takes those of
+`KINDS`, as `put` of their nouns does."""
 
 from __future__ import annotations
 
@@ -87,4 +88,5 @@ ALERTS = Kind(
     ("created", "changed"),
     lambda r: f"alert {r['name']} is {'made' if r['created'] else 'changed' if r['changed'] else 'as it was'}",
 )
-KINDS = (PROFILES, KPIS, ALERTS)
+REPORTS = Kind("report", "/v1/saved-reports", (), lambda r: f"report {r['name']} is saved")
+KINDS = (PROFILES, KPIS, ALERTS, REPORTS)

@@ -107,7 +107,19 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 
 #: registries whose records may be one tenant's
 TENANTED = frozenset(
-    {"directory", "task_definition", "capability", "profile", "saved_view", "erasure", "legal_hold", "kpi", "retention", "approval"}
+    {
+        "directory",
+        "task_definition",
+        "capability",
+        "profile",
+        "saved_view",
+        "erasure",
+        "legal_hold",
+        "kpi",
+        "report",
+        "retention",
+        "approval",
+    }
 )
 
 

@@ -31,7 +31,9 @@ FIGURES = ("mean", "p50", "p75", "p90", "p95", "p99")
 KPI_FIGURES = ("mean", "total", "count", "kept_share", "broken")
 #: of a KPI, those that are an amount: a time where the KPI is of times
 AMOUNTS = ("mean", "total")
-KINDS = ("volume", "duration")
+#: of anomalies: of hours, and of cases (`analytics/odd.py`)
+OF_HOURS, OF_CASES = ("volume", "duration"), ("path", "skipped", "value")
+KINDS = (*OF_HOURS, *OF_CASES)
 GROUPS = ("process", "version", "element", "job_type", "value")
 #: by what the figures of a measure are told apart, and what they are filtered by; of the others: `_OF_ROLLUPS`
 _OF_ROLLUPS = frozenset({"process", "version", "element", "job_type"})
@@ -132,8 +134,12 @@ def problem(name: str, rule: Any) -> str:
         return "kpi: expected the name of the KPI"
     if measure == ANOMALIES and "process" not in rule:
         return "process: expected it, as anomalies are those of a process"
-    if measure == ANOMALIES and duration_us(rule.get("window", "PT1H")) < HOUR_US:
-        return "window: expected an hour or more, as anomalies are those of hours"
+    if (
+        measure == ANOMALIES
+        and duration_us(rule.get("window", "PT1H")) < HOUR_US
+        and {*(_several(rule.get("kinds")) or KINDS)} & {*OF_HOURS}
+    ):
+        return f"window: expected an hour or more, as {' and '.join(OF_HOURS)} are anomalies of hours"
     if measure == ANOMALIES and {"least", "no_data"} & {*rule}:
         return "least, no_data: anomalies are counted, so there always is a figure"
     told_by = _TOLD_BY.get(measure, _OF_ROLLUPS)
@@ -186,9 +192,7 @@ class Rule(NamedTuple):
     @property
     def step_us(self) -> int:
         """Between two looks at the past: of how times are spread is known by hour."""
-        if self.measure == ANOMALIES:
-            return HOUR_US
-        by_hour = self.measure in TIMES and self.figure != "mean"
+        by_hour = {*self.kinds} & {*OF_HOURS} if self.measure == ANOMALIES else self.measure in TIMES and self.figure != "mean"
         return HOUR_US if by_hour or self.window_us > BY_MINUTE_MAX_US else MINUTE_US
 
     @property

@@ -25,6 +25,7 @@ REGISTRIES = frozenset(
         "erasure",
         "legal_hold",
         "kpi",
+        "report",
         "retention",
         "approval",
     }

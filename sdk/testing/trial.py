@@ -152,7 +152,15 @@ def _instance(i: Instance, name: str) -> dict[str, Any]:
 def _waiting(engine: Engine) -> list[dict[str, Any]]:
     """What each instance waits for, and can be given by a step: work, messages, signals, timers, incidents."""
     p, names = engine.state, {i.key: _name(engine, i) for i in engine.instances}
+    processes = engine.library.processes(p)
     rows: list[dict[str, Any]] = []
+
+    def title(instance: int, element: str) -> str:
+        """What the element is called; without a name its id."""
+        process = processes[p.instances[instance].definition] if instance in p.instances else None
+        node = process.nodes.get(element) if process is not None else None
+        return (node.name if node is not None else "") or element
+
     for t in p.tasks.values():
         if t.instance in names:
             details = t.details or {}
@@ -166,24 +174,28 @@ def _waiting(engine: Engine) -> list[dict[str, Any]]:
                 "form": details.get("form"),
                 "variables": dict((token.vars if token is not None else None) or {}),
             }
-            rows.append(
-                {**_row("job" if job else "task", names[t.instance], t.element, t.job_type or details.get("name") or t.element), **more}
-            )
+            named = t.job_type or details.get("name") or t.element
+            rows.append({**_row("job" if job else "task", names[t.instance], t.element, named, title(t.instance, t.element)), **more})
     for s in p.subscriptions.values():
         if s.instance in names and s.kind in ("message", "signal"):
-            rows.append({**_row(s.kind, names[s.instance], s.element, s.name), "key": s.correlation})
+            rows.append({**_row(s.kind, names[s.instance], s.element, s.name, title(s.instance, s.element)), "key": s.correlation})
     for timer in p.timers.values():
         if timer.instance in names and ":" not in timer.element:  # a colon: the clock of a task
             due = (_EPOCH + timedelta(microseconds=timer.due_us)).isoformat().replace("+00:00", "Z")
-            rows.append({**_row("timer", names[timer.instance], timer.element, timer.element), "due": due})
+            called = title(timer.instance, timer.element)
+            rows.append({**_row("timer", names[timer.instance], timer.element, timer.element, called), "due": due})
     for incident in p.incidents.values():
         if incident.instance in names:
-            rows.append({**_row("incident", names[incident.instance], incident.element, incident.code), "message": incident.message})
+            called = title(incident.instance, incident.element)
+            rows.append(
+                {**_row("incident", names[incident.instance], incident.element, incident.code, called), "message": incident.message}
+            )
     return rows
 
 
-def _row(kind: str, instance: str, element: str, name: str) -> dict[str, Any]:
-    return {"kind": kind, "instance": instance, "element": element, "name": name}
+def _row(kind: str, instance: str, element: str, name: str, title: str) -> dict[str, Any]:
+    """`name`: of what waits (a job's type, a message, a code); `title`: what its element is called."""
+    return {"kind": kind, "instance": instance, "element": element, "name": name, "title": title}
 
 
 def _covered(r: Any) -> dict[str, Any]:

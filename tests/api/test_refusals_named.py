@@ -17,6 +17,8 @@ OF_DOORS = {
     "account",
     "decision",
     "kpi",
+    "saved_report",
+    "report",
     "prediction",
     "predictions",
     "simulation",

@@ -67,7 +67,7 @@ def test_reports(done, tmp_path):
     assert json.loads(done("analytics", "export", "reported", "--format", "ocel"))["objectTypes"][0]["name"] == "reported"
     assert "expected another version" in done("analytics", "compare", "reported", 1, 1, expect=1)
     assert "five whole weeks are needed, found 0" in done("analytics", "forecast", "reported")
-    assert "nothing is unlike before (0 questions)" in done("analytics", "anomalies", "reported")
+    assert "nothing is unlike before (0 questions of hours, " in done("analytics", "anomalies", "reported")
     assert "1 to 168 whole hours" in done("analytics", "anomalies", "reported", "--from", "2026-01-01T00:00:00Z", expect=1)
 
 

@@ -76,6 +76,7 @@ class World:
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
         self.b("PUT", f"/v1/alerts/{MARK}", ALERT)
         self.b("PUT", f"/v1/kpis/{MARK}", {"kind": "sla", "within": "PT1S", "description": MARK})
+        self.b("PUT", f"/v1/saved-reports/{MARK}", {"measure": "started", "description": MARK})
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
@@ -92,7 +93,7 @@ class World:
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
-            "profiles": MARK, "alerts": MARK, "kpis": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
+            "profiles": MARK, "alerts": MARK, "kpis": MARK, "saved-reports": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
             "approvals": APPROVAL, "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -171,7 +172,7 @@ def bodies(w: World) -> dict[str, dict]:
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "tell_capability": {"id": "1", "type": "x"}, "put_profile": {"base_url": "https://aa.example"},
-        "put_kpi": {"kind": "time"},
+        "put_kpi": {"kind": "time"}, "put_saved_report": {"measure": "wip"}, "try_report": {"report": {"measure": "wip", "group": "process"}},
         **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
         **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
@@ -192,6 +193,8 @@ OWN = frozenset(
         "delete_profile",
         "put_kpi",
         "delete_kpi",
+        "put_saved_report",
+        "delete_saved_report",
         "put_trigger",
         "put_webhook",
         "put_alert",
@@ -208,13 +211,13 @@ OWN = frozenset(
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
-    "list_workers", "workload", "list_entries", "get_connector", "get_template", "list_uses",
+    "list_workers", "workload", "try_report", "list_entries", "get_connector", "get_template", "list_uses",
     "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch", "apply_retention",
 })  # fmt: skip
 #: of one process, here another tenant's
 REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export", "list_forecasts", "list_anomalies"})
 #: without sign-in there are none; with it: tests/signin
-ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})
+ACCOUNTS = frozenset({"me", "session", "users", "api-keys", "step-ups"})
 MOVES = {"tasks": "claim", "definitions": "publish"}
 
 

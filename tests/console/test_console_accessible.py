@@ -24,6 +24,8 @@ PAGES = {
     "task": "/tasks/{task}",
     "task history": "/tasks/{task}?tab=history",
     "alerts": "/insight/alerts",
+    "kpis": "/insight/kpis",
+    **{f"insight {tab}": f"/insight?process=order&tab={tab}" for tab in ("forecast", "anomalies", "whatif")},
     "subjects": "/operations/subjects",
     "approvals": "/approvals",
     "retention": "/operations/retention",

@@ -66,7 +66,7 @@ def test_a_rule_is_made_after_a_look_applied_certified_and_removed(server: Serve
     page.get_by_text("2 things have gone.").wait_for()
     run = page.get_by_role("region", name="What has gone").get_by_role("group", name=process)
     until(lambda: page.reload() or run.count())  # the log of operations is told a little later
-    run.get_by_text("2 instances, 0 keys").wait_for()
+    run.get_by_text("Instances: 2, keys: 0").wait_for()
     with page.expect_download() as got:
         run.get_by_role("button", name="Save the certificate").click()
     certificate = json.loads(Path(got.value.path()).read_text())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Served, until
+from .conftest import ROOT, Served, until
 from .test_console_accessible import accessible
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -82,3 +82,17 @@ def test_a_page_that_nobody_tells_of_news_says_when_it_asked(open_page: Callable
     page.get_by_role("banner").get_by_text("live").wait_for()
     page.get_by_role("link", name="Designer").click()
     page.get_by_role("banner").get_by_text(re.compile(r"^as of \d")).wait_for()
+
+
+@pytest.mark.parametrize("path", ["/processes", "/decisions", "/designer", "/instances/{stuck}?tab=history"])
+def test_on_a_tablet_lists_fit(server: Served, open_page: Callable[..., Any], path: str) -> None:
+    """820 px: pages lie behind the menu's button, so that columns have the whole width."""
+    server.call("POST", "/v1/drafts", {"name": "Fits", "content": (ROOT / "examples" / "order.bpmn").read_text()}, actor="rita")
+    page = open_page(path.format(stuck=server.stuck()), width=820, height=1180)
+    page.get_by_role("main").get_by_role("row").nth(1).wait_for()
+    wide = """() => [...document.querySelectorAll('main [role=table], main [role=grid], main .fl-rows, main [role=rowgroup]')]
+        .flatMap((e) => [e, e.parentElement]).filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.className)"""
+    assert page.evaluate(wide) == []
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("navigation").get_by_role("link", name="Tasks").click()
+    page.get_by_role("heading", name="Tasks", level=1).wait_for()

@@ -96,3 +96,15 @@ def test_called_processes_are_told_and_can_be_mocked():
 def test_nothing_is_kept_from_one_run_to_the_next():
     first = run_trial({"p.bpmn": THREE}, [{"start": "p"}])
     assert run_trial({"p.bpmn": THREE}, [{"start": "p"}]) == first
+
+
+def test_what_waits_is_called_by_its_element_s_name():
+    """People know the name on the drawing; a job's type and a message's name stand beside it."""
+    steps = [{"start": "order", "variables": LARGE}]
+    told = run_trial({"order.bpmn": ORDER}, steps)["waiting"]
+    assert [(w["element"], w["name"], w["title"]) for w in told] == [("check", "order.check", "Check order")]
+    told = run_trial({"order.bpmn": ORDER}, [*steps, {"complete": "check", "variables": {"checked": True}}])["waiting"]
+    assert {(w["kind"], w["element"], w["title"]) for w in told} == {
+        ("task", "approve", "Approve large order"),
+        ("timer", "late", "After 4 hours"),
+    }

@@ -66,6 +66,7 @@ class World(Batches):
         ({"measure": "kpi", "kpi": "k", "figure": "p90"}, "kept_share"), ({"figure": "kept_share", "measure": "cycle_time"}, "p95"),
         ({"measure": "kpi", "kpi": "k", "figure": "kept_share", "above": "PT1H"}, "number"), ({"measure": "kpi", "kpi": "k", "job_type": "j"}, "job_type"),
         ({"measure": "anomalies", "process": None}, "process"), ({"measure": "anomalies", "window": "PT59M"}, "an hour or more"),
+        ({"measure": "anomalies", "window": "PT30S", "kinds": ["path"]}, "window"),
         ({"measure": "anomalies", "least": 1}, "least"), ({"measure": "anomalies", "kinds": ["colour"]}, "kinds"), ({"kinds": ["volume"]}, "kinds"),
         ({"measure": "anomalies", "group": ["version"]}, "group"), ({"measure": "anomalies", "figure": "mean"}, "figure"),
         ({"above": 1e16}, "above"), ({"title": "t" * 256}, "title"),

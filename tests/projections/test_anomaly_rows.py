@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from test_measure_rows import START_US, Drawn, History, at, caught_up, running
 
+from flowledger.projections import alerts as pa
+from flowledger.projections import odd_cases
 from flowledger.projections.anomalies import anomalies, coming
 from flowledger.projections.reader import Reader, Senseless
 
@@ -43,3 +46,62 @@ async def test_days_are_forecast_and_the_slow_ones_are_found(db, dsn, schema):
         with pytest.raises(Senseless, match="1 to 168 whole hours"):
             await anomalies(reader.of(""), "", {"process": "order", "from": at(calm - 169 * HOUR), "to": at(calm)})
         assert (await anomalies(reader.of("acme"), "acme", {"process": "order"}))["items"] == []
+
+
+SEALED = "flk1.personal.a2V5.77.mail.Ynl0ZXM"
+
+
+@pytest.mark.req("APG-AI-007")
+async def test_cases_with_odd_ways_and_values_are_told_and_fire(db, dsn, schema, monkeypatch):
+    log = Drawn(History(44, 2_400, 10, tenants=("", "acme"), alike=True))
+    async with running(log, dsn, schema, (0,)) as runner:
+        await caught_up(log, runner)
+    done = sorted((c for c in log.history.truth if c.outcome == "completed" and not c.tenant), key=lambda c: c.ended)
+    until = done[-1].ended
+    late = [c for c in done if until - 24 * HOUR < c.ended < until - HOUR and c.version == 2]
+    way, value, word, secret = late[0], late[3], late[6], late[9]
+    path = [e for e in way.path if e != "approve"]
+    await db.execute(
+        "INSERT INTO variants (tenant_id, process_id, variant, path) VALUES ('', 'order', 'odd', to_jsonb(%s::text[]))", (path,)
+    )
+    await db.execute("UPDATE traces SET variant = 'odd' WHERE id = %s", (way.key,))
+    change = "UPDATE variables SET value = to_jsonb(%s::{0}), search = %s::text WHERE name = %s AND workflow_instance_id = %s"
+    await db.execute(change.format("numeric"), (9e9, "9e9", "amount", value.key))
+    await db.execute(change.format("text"), ("XX", "XX", "region", word.key))
+    await db.execute(change.format("text"), (SEALED, SEALED[:64], "region", secret.key))
+    async with Reader(dsn, schema) as reader:
+        asked = {"process": "order", "from": at(until - 24 * HOUR), "to": at(until)}
+        found = await anomalies(reader.of(""), "", asked)
+        odd = {(i["kind"], int(i["instance"]), i["element"], i["variable"], i["value"]) for i in found["items"] if i["instance"]}
+        planted = {
+            ("skipped", way.key, "approve", None, None), ("value", value.key, None, "amount", 9e9), ("value", word.key, None, "region", None),
+        }  # fmt: skip
+        assert planted <= odd and len(odd - planted) <= 2, odd
+        assert not any(i["instance"] == str(secret.key) for i in found["items"]), "of what is sealed nothing is told"
+        asked_of = [c for c in done if (until - 24 * HOUR) // HOUR * HOUR <= c.ended]
+        judged = found["cases"]["judged"]
+        assert 0 < judged <= len(asked_of) and judged >= len(asked_of) - 30 and found["cases"]["whole"] and found["cases"]["odd"] >= 3
+        assert (await anomalies(reader.of("nobody"), "nobody", asked))["items"] == []
+
+        # the same as a rule of an alert, minute by minute
+        rule = {
+            "measure": "anomalies",
+            "process": "order",
+            "kinds": ["skipped", "value"],
+            "group": ["element"],
+            "above": 0,
+            "window": "PT5M",
+        }
+        told = await pa.trial(reader.of(""), "", {"from": asked["from"], "to": at(until)}, "a", rule)
+        fired = {(i["fired_at"], i["group"]["element"]) for i in told["items"]}
+        assert told["step_ms"] == 60_000 and (at(way.ended - way.ended % 60_000_000 + 60_000_000), "approve") in fired
+        assert (at(value.ended - value.ended % 60_000_000 + 60_000_000), "") in fired
+        quiet = await pa.trial(reader.of(""), "", {"from": asked["from"], "to": at(until)}, "a", {**rule, "element": "check"})
+        assert quiet["fired"] == 0
+        # more than can be judged at once: the newest, and it is said
+        start, end = (datetime.fromtimestamp(us / 1e6, UTC) for us in (START_US, until + DAY))
+        few, n, whole = await odd_cases.judged(reader.of(""), "", "order", start, end, most=5)
+        assert n >= 5 and not whole and all(o.us >= late[0].ended for o in few)
+        monkeypatch.setattr("flowledger.projections.alert_figures.CASES_MAX", 5)
+        with pytest.raises(Senseless, match="5 cases"):
+            await pa.trial(reader.of(""), "", {"from": asked["from"], "to": at(until)}, "a", rule)

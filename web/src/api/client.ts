@@ -36,7 +36,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 /** When the server answered last. */
@@ -73,6 +73,18 @@ async function answer(response: Response): Promise<unknown> {
 
 /** Where a token stands for the person, no cookie of the browser does. */
 const ask = (url: string, init: RequestInit) => fetch(url, byToken() ? { ...init, credentials: "omit" } : init);
+
+/** A change. What takes a fresh proof by a passkey has it shown, and is asked once more. */
+async function shown(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  const response = await ask(url, init);
+  if (response.status !== 403 || "X-Step-Up" in init.headers) return response;
+  const problem = (await response.clone().json().catch(() => ({}))) as Problem;
+  if (problem.code !== "STEP_UP_NEEDED") return response;
+  const id = await (await import("./passkeys")).stepUp(problem);
+  if (!id) return response;
+  init.headers["X-Step-Up"] = id;
+  return ask(url, init);
+}
 
 /** Answers that were asked for before the page was there, by their address: each is taken once, and not when it has become old. */
 const ahead = new Map<string, { until: number; answer: Promise<Response> }>();
@@ -144,8 +156,8 @@ export async function sendFile(path: string, file: File): Promise<void> {
 }
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
-export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
-  const response = await sent({ method, url: `/v1${path}${query(params)}`, body: body === undefined ? undefined : JSON.stringify(body), more });
+export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>, signal?: AbortSignal): Promise<AnswerOf<M, A>> {
+  const response = await sent({ method, url: `/v1${path}${query(params)}`, body: body === undefined ? undefined : JSON.stringify(body), more }, signal);
   return (await changed(response)) as AnswerOf<M, A>;
 }
 
@@ -156,7 +168,7 @@ async function changed(response: Response): Promise<unknown> {
 }
 
 /** Where the server wants a second person, what is asked is kept until somebody has approved it; asked again it is what was approved. */
-async function sent(asked: second.Asked): Promise<Response> {
+async function sent(asked: second.Asked, signal?: AbortSignal): Promise<Response> {
   const before = second.keptOf(asked);
   if (before) {
     const status = await statusOf(before.approval);
@@ -164,7 +176,7 @@ async function sent(asked: second.Asked): Promise<Response> {
     if (status === "approved" || status === "used") return carriedOut(before); // used: its answer was lost
     second.forget(before.approval); // refused, over, or gone: it is asked for anew
   }
-  const response = await tried(asked, crypto.randomUUID(), second.reasonOf(asked.body));
+  const response = await tried(asked, crypto.randomUUID(), second.reasonOf(asked.body), signal);
   if (response.status === 403) {
     const problem = (await response.clone().json().catch(() => ({}))) as Partial<Problem>;
     if (problem.approval) second.keep(asked, problem.approval);
@@ -196,18 +208,18 @@ export async function carryOut(kept: second.Kept): Promise<unknown> {
   return response.ok && !json ? response.blob() : changed(response);
 }
 
-async function tried({ method, url, body, more }: second.Asked, id: string, also: Record<string, string>): Promise<Response> {
-  const init: RequestInit = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body };
+async function tried({ method, url, body, more }: second.Asked, id: string, also: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  const init: RequestInit & { headers: Record<string, string> } = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body, signal };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await ask(url, init);
+      const response = await shown(url, init);
       if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;
       }
       return response;
     } catch (e) {
-      if (attempt >= 4) throw e;
+      if (attempt >= 4 || signal?.aborted) throw e;
       await pause(200 * 2 ** attempt); // the connection broke: the same id again
     }
   }

@@ -58,6 +58,8 @@ export interface TrialWait {
   instance: string;
   element: string;
   name: string;
+  /** what the element is called */
+  title: string;
   key?: string;
   due?: string;
   who?: string;

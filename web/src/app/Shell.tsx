@@ -54,13 +54,13 @@ export function Shell() {
       </Box>
     );
   return (
-    <AppShell header={{ height: 48 }} navbar={{ width: 208, breakpoint: "sm", collapsed: { mobile: !open } }} padding="md">
+    <AppShell header={{ height: 48 }} navbar={{ width: 208, breakpoint: "md", collapsed: { mobile: !open } }} padding="md">
       <a className="fl-skip" href="#main">
         {t("shell.skip")}
       </a>
       <AppShell.Header>
         <Group h="100%" px="md" gap="sm" wrap="nowrap">
-          <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t("shell.menu")} />
+          <Burger opened={open} onClick={toggle} hiddenFrom="md" size="sm" aria-label={t("shell.menu")} />
           <img src="/console/icon.svg" width={24} height={24} alt="" />
           <Text fw={650} size="md" visibleFrom="xs">
             Flowledger
@@ -126,6 +126,9 @@ function Person() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>{person.roles.join(", ") || t("shell.noroles")}</Menu.Label>
+          <Menu.Item component={Link} to="/account">
+            {t("account.title")}
+          </Menu.Item>
           <Menu.Item onClick={() => void signOut(false)}>{t("shell.signout")}</Menu.Item>
           <Menu.Item onClick={() => void signOut(true)}>{t("shell.signout.everywhere")}</Menu.Item>
         </Menu.Dropdown>

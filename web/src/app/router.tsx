@@ -40,7 +40,10 @@ const routes = [
   page("/operations/retention", () => import("~/pages/retention/RetentionPage"), "RetentionPage"),
   page("/operations/evidence", () => import("~/pages/evidence/EvidencePage"), "EvidencePage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
+  page("/insight/kpis", () => import("~/pages/insight/KpisPage"), "KpisPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
+  page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),
   page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];

@@ -18,6 +18,8 @@ interface Props {
   /** what stands below, one for each value */
   points: string[];
   series: Series[];
+  /** an area behind them: between which values it lies */
+  band?: { name: string; color: keyof typeof COLORS; low: (number | null)[]; high: (number | null)[] };
   format?: (value: number) => string;
   height?: number;
   /** somebody wants to see what is behind a point; the figures as a table have the same as buttons */
@@ -37,7 +39,7 @@ const COLORS = {
 const MOTION = "(prefers-reduced-motion: reduce)";
 
 /** The only place that knows ECharts. What it draws is below as a table, too: for who reads by ear or keyboard, and to copy. */
-export function Chart({ label, points, series, format = String, height = 220, onPick }: Props) {
+export function Chart({ label, points, series, band, format = String, height = 220, onPick }: Props) {
   const t = useText();
   const dark = useComputedColorScheme("light") === "dark";
   const box = useRef<HTMLDivElement>(null);
@@ -68,20 +70,20 @@ export function Chart({ label, points, series, format = String, height = 220, on
     if (!made) return;
     const ink = dark ? "#c9ccd1" : "#495057";
     const line = dark ? "#3b3d42" : "#dee2e6";
-    const top = series.length < 2 ? 12 : series.length > 3 && made.getWidth() < 420 ? 52 : 32; // names that take a second line
+    const top = series.length < 2 && !band ? 12 : series.length > 3 && made.getWidth() < 420 ? 52 : 32; // names that take a second line
     made.setOption(
       {
         animation: !window.matchMedia(MOTION).matches,
         animationDuration: 200,
         textStyle: { fontFamily: "system-ui, sans-serif", color: ink },
         grid: { left: 8, right: 12, top, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-        legend: { show: series.length > 1, top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
-        tooltip: { trigger: "axis", confine: true, valueFormatter: (v: unknown) => (typeof v === "number" ? format(v) : "–"), backgroundColor: dark ? "#25262b" : "#fff", borderColor: line, textStyle: { color: dark ? "#e9ecef" : "#212529", fontSize: 12 } },
+        legend: { show: series.length > 1 || Boolean(band), data: [...series.map((s) => s.name), ...(band ? [band.name] : [])], top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
+        tooltip: { trigger: "axis", confine: true, valueFormatter: (v: unknown) => (typeof v === "number" ? format(v) : "–"), ...(band ? { formatter: (at: unknown) => told(at, points, series, band, format) } : {}), backgroundColor: dark ? "#25262b" : "#fff", borderColor: line, textStyle: { color: dark ? "#e9ecef" : "#212529", fontSize: 12 } },
         xAxis: { type: "category", data: points, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
         yAxis: { type: "value", minInterval: format === String ? 1 : undefined, axisLabel: { color: ink, formatter: format }, splitLine: { lineStyle: { color: line } }, splitNumber: 4 },
         // with Ctrl, or two fingers: a wheel alone scrolls the page
         dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: true, moveOnMouseWheel: false, minValueSpan: 3 }],
-        series: series.map((s) => ({
+        series: [...(band ? area(band, dark) : []), ...series.map((s) => ({
           name: s.name,
           type: s.kind,
           stack: s.stack,
@@ -92,12 +94,12 @@ export function Chart({ label, points, series, format = String, height = 220, on
           symbolSize: 5,
           showSymbol: points.length < 60,
           connectNulls: false,
-        })),
+        }))],
       },
       true,
     );
     setDrawn((n) => n + 1);
-  }, [parts, points, series, format, dark]);
+  }, [parts, points, series, band, format, dark]);
   if (library.error) return <Failed error={library.error} again={() => void library.refetch()} />;
   return (
     <>
@@ -111,9 +113,9 @@ export function Chart({ label, points, series, format = String, height = 220, on
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>{t("chart.when")}</Table.Th>
-                {series.map((s) => (
-                  <Table.Th key={s.name} ta="right">
-                    {s.name}
+                {[...series.map((s) => s.name), ...(band ? [band.name] : [])].map((name) => (
+                  <Table.Th key={name} ta="right">
+                    {name}
                   </Table.Th>
                 ))}
               </Table.Tr>
@@ -135,6 +137,7 @@ export function Chart({ label, points, series, format = String, height = 220, on
                       {s.values[n] == null ? "–" : format(s.values[n])}
                     </Table.Td>
                   ))}
+                  {band && <Table.Td ta="right">{between(band, n, format)}</Table.Td>}
                 </Table.Tr>
               ))}
             </Table.Tbody>
@@ -143,4 +146,26 @@ export function Chart({ label, points, series, format = String, height = 220, on
       </details>
     </>
   );
+}
+
+type Band = NonNullable<Props["band"]>;
+
+const between = (band: Band, n: number, format: (value: number) => string) => (band.low[n] == null || band.high[n] == null ? "–" : `${format(band.low[n])} – ${format(band.high[n])}`);
+
+/** ECharts draws what stands on something: the band stands on a line that isn't seen. */
+function area(band: Band, dark: boolean) {
+  const line = { type: "line" as const, stack: "fl-band", stackStrategy: "all" as const, symbol: "none", lineStyle: { opacity: 0 }, silent: true, color: COLORS[band.color][dark ? 1 : 0] };
+  const wide = band.high.map((high, n) => (high == null || band.low[n] == null ? null : high - band.low[n]));
+  return [
+    { ...line, name: "fl-low", data: band.low },
+    { ...line, name: band.name, data: wide, areaStyle: { opacity: dark ? 0.28 : 0.18 } },
+  ];
+}
+
+/** What stands at a point, in words: the band as its two ends. Nothing in it is taken for markup. */
+function told(at: unknown, points: string[], series: Series[], band: Band, format: (value: number) => string): HTMLElement {
+  const n = (Array.isArray(at) ? (at[0] as { dataIndex: number }) : (at as { dataIndex: number })).dataIndex;
+  const box = document.createElement("div");
+  for (const line of [points[n] ?? "", ...series.map((s) => `${s.name}: ${s.values[n] == null ? "–" : format(s.values[n])}`), `${band.name}: ${between(band, n, format)}`]) box.appendChild(document.createElement("div")).textContent = line;
+  return box;
 }

@@ -9,6 +9,7 @@ import { createPortal } from "react-dom";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { save } from "~/shared/save";
+import { BADGE, drawn, type Colours, type Element as Drawn } from "./drawn";
 import { inOrder, led } from "./keys";
 
 export interface Badge {
@@ -180,6 +181,14 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
   }, [places, selected, shown, whole]);
 
   const called = (id: string): string => (viewer.current?.get("elementRegistry") as Service)?.get(id)?.businessObject?.name?.trim() || id;
+  const elements = (): Drawn[] =>
+    (viewer.current!.get("elementRegistry") as Service).getAll().map((e: any) => ({
+      id: e.id,
+      name: called(e.id),
+      marks: marks[e.id] ?? [],
+      badges: e.labelTarget || !badges[e.id] ? [] : texts(badges[e.id]!).map(([kind, text]) => ({ text, colour: BADGE[kind] })),
+      box: e.waypoints || e.labelTarget ? undefined : { x: e.x, y: e.y, width: e.width, height: e.height },
+    }));
   const keys = (e: KeyboardEvent) => {
     const v = viewer.current;
     if (!v || e.ctrlKey || e.metaKey || e.altKey) return;
@@ -231,7 +240,7 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
           icon="download"
           onClick={async () => {
             const { svg } = await viewer.current!.saveSVG();
-            save("diagram.svg", "image/svg+xml", svg);
+            save("diagram.svg", "image/svg+xml", drawn(svg, elements(), colours(box.current!)));
           }}
         />
       </Group>
@@ -277,13 +286,32 @@ function Tool({ label, icon, onClick }: { label: string; icon: "fit" | "plus" | 
   );
 }
 
+/** What stands at an element, on the page and in its file. */
+function texts(of: Badge): [keyof typeof BADGE, string][] {
+  const all: [keyof typeof BADGE, string | number | undefined][] = [
+    ["bad", of.incidents && `! ${of.incidents}`],
+    ["active", of.active],
+    ["done", of.done && `✓ ${of.done}`],
+    ["other", of.text],
+  ];
+  return all.flatMap(([kind, text]) => (text ? [[kind, String(text)]] : []));
+}
+
 function Badges({ of }: { of: Badge }) {
   return (
     <div className="fl-badges">
-      {!!of.incidents && <span className="fl-badge fl-badge-bad">! {of.incidents}</span>}
-      {!!of.active && <span className="fl-badge fl-badge-active">{of.active}</span>}
-      {!!of.done && <span className="fl-badge fl-badge-done">✓ {of.done}</span>}
-      {of.text && <span className="fl-badge">{of.text}</span>}
+      {texts(of).map(([kind, text]) => (
+        <span key={kind} className={`fl-badge fl-badge-${kind}`}>
+          {text}
+        </span>
+      ))}
     </div>
   );
+}
+
+/** Those of the page as it is shown. */
+function colours(at: HTMLElement): Colours {
+  const style = getComputedStyle(at);
+  const of = (name: string) => style.getPropertyValue(name).trim();
+  return { ground: style.backgroundColor, ok: of("--fl-ok"), bad: of("--fl-bad"), wait: of("--fl-wait") };
 }

@@ -43,7 +43,7 @@ export const audit: Record<string, string> = {
   "retention.runs.what": "Jeder Schritt, der etwas weggenommen hat, mit seinem Beleg.",
   "retention.runs.none": "Noch ist nichts gegangen.",
   "retention.runs.none.hint": "Der Server tut jede Stunde von selbst einen Schritt; wer Regeln ändern darf, tut sofort einen.",
-  "retention.run": "{instances} Instanzen, {keys} Schlüssel",
+  "retention.run": "Instanzen: {instances}, Schlüssel: {keys}",
   "retention.run.which": "Welche",
   "span.years": "{n} Jahre",
   "span.years.one": "{n} Jahr",

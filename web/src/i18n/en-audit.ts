@@ -43,7 +43,7 @@ export const audit: Record<string, string> = {
   "retention.runs.what": "Each step that took something away, with its certificate.",
   "retention.runs.none": "Nothing has gone yet.",
   "retention.runs.none.hint": "The server takes a step by itself each hour; who may change rules takes one at once.",
-  "retention.run": "{instances} instances, {keys} keys",
+  "retention.run": "Instances: {instances}, keys: {keys}",
   "retention.run.which": "Which",
   "span.years": "{n} years",
   "span.years.one": "{n} year",

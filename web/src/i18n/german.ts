@@ -1,4 +1,5 @@
 import { de } from "./de";
+import { ahead } from "./de-ahead";
 import { audit } from "./de-audit";
 import { control } from "./de-control";
 import { designer } from "./de-designer";
@@ -10,4 +11,4 @@ import { privacy } from "./de-privacy";
 import { second } from "./de-second";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...audit, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy, ...second };
+export const german: Record<string, string> = { ...de, ...ahead, ...audit, ...control, ...designer, ...doors, ...events, ...insight, ...platform, ...privacy, ...second };

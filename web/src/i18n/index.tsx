@@ -1,5 +1,6 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { en as english } from "./en";
+import { ahead as enAhead } from "./en-ahead";
 import { audit as enAudit } from "./en-audit";
 import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
@@ -11,7 +12,7 @@ import { privacy as enPrivacy } from "./en-privacy";
 import { second as enSecond } from "./en-second";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enSecond };
+const en = { ...english, ...enAhead, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enSecond };
 
 type Texts = Record<string, string>;
 interface Language {

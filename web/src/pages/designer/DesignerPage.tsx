@@ -114,11 +114,11 @@ export function DesignerPage() {
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
-            { key: "name", head: t("designer.name"), width: "minmax(10rem, 3fr)", cell: (d) => <Anchor renderRoot={(props) => <Link to="/designer/$id" params={{ id: d.id }} {...props} />}>{d.name}</Anchor> },
-            { key: "kind", head: t("designer.kind"), width: "7rem", cell: (d) => <Text size="sm">{t(`designer.kind.${d.kind}`)}</Text> },
+            { key: "name", head: t("designer.name"), width: "minmax(8rem, 3fr)", cell: (d) => <Anchor renderRoot={(props) => <Link to="/designer/$id" params={{ id: d.id }} {...props} />}>{d.name}</Anchor> },
+            { key: "kind", head: t("designer.kind"), width: "6rem", cell: (d) => <Text size="sm">{t(`designer.kind.${d.kind}`)}</Text> },
             { key: "version", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}${kept.read(d.id) ? " *" : ""}` },
             { key: "by", head: t("designer.by"), width: "minmax(6rem, 1fr)", cell: (d) => <Text size="sm">{d.updated_by}</Text> },
-            { key: "at", head: t("designer.saved"), width: "9rem", cell: (d) => <When at={d.updated_at} /> },
+            { key: "at", head: t("designer.saved"), width: "8rem", cell: (d) => <When at={d.updated_at} /> },
             {
               key: "more",
               head: "",

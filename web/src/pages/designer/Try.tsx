@@ -195,15 +195,15 @@ function Waits({ of: w, add, onPick, full }: { of: TrialWait; add: (step: Step) 
     <Stack gap={6} p="xs" style={{ border: "1px solid var(--mantine-color-default-border)", borderRadius: 4 }} data-waits={w.element}>
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <Button variant="subtle" size="compact-xs" px={0} onClick={() => onPick(w.element)} style={{ minWidth: 0 }}>
-          <span className="fl-cut">{w.name || w.element}</span>
+          <span className="fl-cut">{w.title || w.name || w.element}</span>
         </Button>
         <Badge size="sm" variant="light" tt="none" color={w.kind === "incident" ? "red" : "gray"} style={{ flex: "none" }}>
           {t(`designer.try.kind.${w.kind}`)}
         </Badge>
       </Group>
-      {(w.who || w.key || w.due || w.message) && (
+      {(w.who || w.key || w.due || w.message || w.title !== w.name) && (
         <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-          {[w.who, w.key && t("designer.try.key", { key: w.key }), w.due, w.message].filter(Boolean).join(" · ")}
+          {[w.title !== w.name && w.kind !== "timer" && w.name, w.who, w.key && t("designer.try.key", { key: w.key }), w.due && moment(w.due), w.message].filter(Boolean).join(" · ")}
         </Text>
       )}
       {carries && <JsonInput label={t("designer.try.values")} {...given.props} />}
@@ -230,12 +230,15 @@ function Waits({ of: w, add, onPick, full }: { of: TrialWait; add: (step: Step) 
   );
 }
 
+/** Of the run's own clock, which is in UTC wherever one reads it: what a model says of times is tried there, too. */
+const moment = (at: string) => at.replace("T", " ").replace(/(:00)?(\.\d+)?Z$/, " UTC");
+
 function Clock({ now, add, full }: { now: string; add: (step: Step) => void; full: boolean }) {
   const t = useText();
   const [by, setBy] = useState("PT1H");
   return (
     <Group gap="xs" align="flex-end">
-      <TextInput size="xs" w={110} label={t("designer.try.clock")} description={now.replace("T", " ").replace(/:\d\d(\.\d+)?Z$/, " UTC")} value={by} onChange={(e) => setBy(e.currentTarget.value)} inputWrapperOrder={["label", "input", "description"]} />
+      <TextInput size="xs" w={110} label={t("designer.try.clock")} description={moment(now)} value={by} onChange={(e) => setBy(e.currentTarget.value)} inputWrapperOrder={["label", "input", "description"]} />
       <Button size="xs" variant="default" leftSection={<Icon name="clock" size={13} />} mb={22} disabled={full || !by.trim()} onClick={() => add({ advance: by.trim() })}>
         {t("designer.try.advance")}
       </Button>

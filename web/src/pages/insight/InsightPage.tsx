@@ -1,4 +1,4 @@
-import { Button, Group, Menu, Select, Tabs, TextInput } from "@mantine/core";
+import { Button, Group, Menu, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -7,18 +7,22 @@ import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
+import { Parts } from "~/shared/Parts";
 import { save } from "~/shared/save";
 import { Empty, Failed, PageHead } from "~/shared/states";
-import { LAST, LASTS, TABS, lastOf, spanOf, type Search } from "./asked";
+import { GROUPS, LAST, LASTS, TABS, lastOf, spanOf, type Search } from "./asked";
+import { Anomalies } from "./Anomalies";
 import { Bottlenecks } from "./Bottlenecks";
 import { Comparison } from "./Comparison";
+import { Forecast } from "./Forecast";
 import { Heatmap } from "./Heatmap";
 import { InTime } from "./InTime";
 import { Predictions } from "./Predictions";
 import { Processes } from "./Processes";
 import { Variants } from "./Variants";
+import { WhatIf } from "./WhatIf";
 
-const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions } as const;
+const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions, forecast: Forecast, anomalies: Anomalies, whatif: WhatIf } as const;
 const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/csv" } as const;
 
 /** What was done, how long it took and where it waits. The address has the whole question. */
@@ -42,6 +46,9 @@ export function InsightPage() {
     <>
       <PageHead title={t("insight.title")} actions={
           <Group gap="xs">
+            <Button component={Link} to="/insight/kpis" size="xs" variant="default">
+              {t("kpis.title")}
+            </Button>
             {alerts && (
               <Button component={Link} to="/insight/alerts" size="xs" variant="default">
                 {t("alerts.title")}
@@ -77,23 +84,16 @@ export function InsightPage() {
       {!search.process ? (
         <Processes search={search} names={names} open={(process) => set({ process })} />
       ) : (
-        <Tabs keepMounted={false} value={tab} onChange={(next) => set({ tab: next === "time" ? undefined : (next ?? undefined) })}>
-          <Tabs.List>
-            {TABS.map((name) => (
-              <Tabs.Tab key={name} value={name}>
-                {t(`insight.tab.${name}`)}
-              </Tabs.Tab>
-            ))}
-          </Tabs.List>
-          {TABS.map((name) => {
+        <Parts
+          label={t("insight.part")}
+          open={tab}
+          go={(next) => set({ tab: next === "time" ? undefined : next })}
+          groups={Object.entries(GROUPS).map(([group, names]) => ({ label: t(`insight.group.${group}`), names: [...names] }))}
+          parts={TABS.map((name) => {
             const Part = PARTS[name];
-            return (
-              <Tabs.Panel key={name} value={name} pt="sm">
-                <Part search={search} process={search.process!} versions={versions.data?.items ?? []} set={set} />
-              </Tabs.Panel>
-            );
+            return { name, label: t(`insight.tab.${name}`), show: () => <Part key={`${name} ${search.process}`} search={search} process={search.process!} versions={versions.data?.items ?? []} set={set} /> };
           })}
-        </Tabs>
+        />
       )}
     </>
   );

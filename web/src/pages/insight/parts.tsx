@@ -15,7 +15,7 @@ export interface Part {
 }
 
 /** A report of the time in the address. It is asked anew when something happens, and what was known stays until then. */
-export function useReport<A extends "/measures" | "/variants" | `/reports/${"heatmap" | "bottlenecks" | "comparison"}`>(path: A, search: Search, params: Record<string, string | undefined>, enabled = true) {
+export function useReport<A extends "/measures" | "/variants" | `/reports/${"heatmap" | "bottlenecks" | "comparison" | "anomalies"}`>(path: A, search: Search, params: Record<string, string | undefined>, enabled = true) {
   return useQuery({
     queryKey: ["insight", path, params, search.last, search.from, search.to],
     enabled,

@@ -56,7 +56,7 @@ export function History({ events, element, at, onAt, error, names, audit = false
         }}
         columns={[
           { key: "id", head: t("col.position"), width: "6rem", cell: (e) => <span className="fl-mono">{e.id === at ? `▸ ${e.id}` : e.id}</span> },
-          { key: "at", head: t("col.time"), width: "9rem", cell: (e) => <When at={e.time} exact /> },
+          { key: "at", head: t("col.time"), width: "11rem", cell: (e) => <When at={e.time} exact /> },
           {
             key: "type",
             head: t("col.event"),
@@ -67,7 +67,7 @@ export function History({ events, element, at, onAt, error, names, audit = false
               </Badge>
             ),
           },
-          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).map((x) => names?.get(String(x)) ?? String(x)).join(" ")) || brief(e.data, 90)}</Text> },
+          { key: "what", head: t("col.what"), width: "minmax(8rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).map((x) => names?.get(String(x)) ?? String(x)).join(" ")) || brief(e.data, 90)}</Text> },
           { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
         ]}
       />

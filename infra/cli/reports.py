@@ -1,0 +1,79 @@
+"""Saved reports: put, list, show, run, delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from flowledger.infra.cli.insight import Csv, _show
+from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.options import Json, Limit, ServerUrl
+from flowledger.infra.cli.output import NO, as_json, console, facts, fail
+from flowledger.infra.cli.record_files import REPORTS, read
+
+app = typer.Typer(help="Saved reports: put, list, show, run, delete.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="REPORT")]
+
+
+def _path(name: str) -> str:
+    return f"/v1/saved-reports/{quote(name, safe='')}"
+
+
+REPORTS.put(app, "report", "Save reports, or change them; `deploy` takes the same files.")
+
+
+@app.command("list")
+def list_reports(limit: Limit = 100, server: ServerUrl = "", json: Json = False) -> None:
+    """List saved reports by name."""
+    listed(server, "/v1/saved-reports", limit, json, ["name", "title", "measure", "kpi", "group", "window", "chart"], "no saved reports")
+
+
+@app.command()
+def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
+    """A report as it was put."""
+    from flowledger.infra.cli.server import Server
+
+    row = Server(server).get(_path(name))
+    if json:
+        as_json(row)
+    else:
+        facts(row)
+
+
+@app.command()
+def run(
+    what: Annotated[str, typer.Argument(metavar="REPORT|FILE", help="One that is saved, or a file that isn't yet")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Into a file, as .csv, .xlsx or .parquet")] = None,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What it asks for, up to now; times in seconds."""
+    from flowledger.infra.cli.server import Server
+
+    s, file = Server(server), Path(what)
+    saved = file.suffix not in (".yaml", ".yml", ".json")
+    if out is not None:
+        form = out.suffix.removeprefix(".")
+        if form not in ("csv", "xlsx", "parquet") or not saved:
+            fail(f"--out: expected a saved report, and a file that ends in .csv, .xlsx or .parquet, found {what} and {out}", NO)
+        out.write_bytes(s.raw(f"{_path(what)}/export", format=form))
+        if json:
+            as_json({"file": str(out)})
+        else:
+            console().print(f"[green]✓[/] {out}")
+        return
+    if not saved and not file.exists():
+        fail(f"{what}: no such file", NO)
+    found: dict[str, Any] = s.get(f"{_path(what)}/run") if saved else s.post("/v1/saved-reports/try", {"report": read(file)[1]})
+    rows = [i if found["window"] != "all" or csv else {k: v for k, v in i.items() if k not in ("from", "to")} for i in found["items"]]
+    _show(found, rows, csv, json)
+
+
+@app.command()
+def delete(name: Name, server: ServerUrl = "", json: Json = False) -> None:
+    """Delete a saved report."""
+    deleted(server, _path(name), json, f"report {name} is deleted")
