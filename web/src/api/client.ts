@@ -219,7 +219,7 @@ async function tried({ method, url, body, more }: second.Asked, id: string, also
       }
       return response;
     } catch (e) {
-      if (attempt >= 4 || signal?.aborted) throw e;
+      if (attempt >= 4 || e instanceof ApiError || signal?.aborted) throw e; // what was said no to, by the server or with the passkey, is not asked again by itself
       await pause(200 * 2 ** attempt); // the connection broke: the same id again
     }
   }
