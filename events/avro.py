@@ -259,12 +259,15 @@ def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
 ENCODERS: dict[type[Event], Callable[[Any, bytes], bytes]] = {cls: _encoder(cls) for cls in WIRE}
 
 
+_kept_who, _take_who = _row(["string", "string"])
+
+
 def encode_envelope(envelope: Envelope) -> bytes:
     """The bytes that all events of one command share. Most causes occur once."""
     v, cause = envelope, envelope.cause.encode()
     about = b"\x00\x00" if not v.correlation and not v.trace else text(v.correlation) + text(v.trace)
     return b"".join((
-        _LONGS.get(v.time_us) or long(v.time_us), _TEXTS.get(v.tenant) or text(v.tenant), _TEXTS.get(v.actor) or text(v.actor),
+        _LONGS.get(v.time_us) or long(v.time_us), _kept_who(who := (v.tenant, v.actor)) or _take_who(who),
         _LONGS.get(len(cause)) or long(len(cause)), cause, about,
     ))  # fmt: skip
 

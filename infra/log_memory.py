@@ -39,33 +39,41 @@ Key = tuple[str, int]
 class _Stream:
     """Records of one partition, oldest first; of a compacted topic the newest of each key only."""
 
-    __slots__ = ("begin", "changed", "compacted", "end", "latest", "records")
+    __slots__ = ("_records", "_written", "begin", "changed", "compacted", "end", "latest")
 
     def __init__(self, compacted: bool) -> None:
         self.begin = self.end = 0
         self.compacted = compacted
-        self.records: list[LogRecord] = []
+        self._records: list[LogRecord] = []
+        #: groups that nobody has read yet: (offset of the first record, group, from which to which of its records, when)
+        self._written: list[tuple[int, Group, int, int, int]] = []
         self.latest: dict[bytes, LogRecord] = {}
         self.changed: asyncio.Future[None] | None = None
 
     def write(self, group: Group, start: int, stop: int) -> int:
         """Records `start` to `stop` of a group; returns the offset of the first."""
         first, stamp_us = self.end, (group.timestamp_ms or time.time_ns() // 1_000_000) * 1000
-        for i in range(start, stop):
-            key = group.keys[i]
-            record = LogRecord(self.end, key, group.values[i] or b"", group.headers_of(i), stamp_us)
-            self.end += 1
-            if self.compacted:
-                assert key is not None
-                self.latest.pop(key, None)
-                if group.values[i] is not None:
-                    self.latest[key] = record
-            else:
-                self.records.append(record)
+        if self.compacted:
+            for record in _records(first, group, start, stop, stamp_us):
+                assert record.key is not None
+                self.latest.pop(record.key, None)
+                if group.values[start + record.offset - first] is not None:
+                    self.latest[record.key] = record
+        else:
+            self._written.append((first, group, start, stop, stamp_us))
+        self.end += stop - start
         if self.changed is not None and not self.changed.done():
             self.changed.set_result(None)
         self.changed = None
         return first
+
+    @property
+    def records(self) -> list[LogRecord]:
+        if self._written:
+            written, self._written = self._written, []
+            for each in written:
+                self._records += _records(*each)
+        return self._records
 
     def slice(self, start: int, stop: int) -> list[LogRecord]:
         if self.compacted:
@@ -76,6 +84,10 @@ class _Stream:
         if self.changed is None:
             self.changed = asyncio.get_running_loop().create_future()
         await asyncio.shield(self.changed)
+
+
+def _records(first: int, group: Group, start: int, stop: int, stamp_us: int) -> list[LogRecord]:
+    return [LogRecord(first + i - start, group.keys[i], group.values[i] or b"", group.headers_of(i), stamp_us) for i in range(start, stop)]
 
 
 class MemoryStore:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from flowledger.kernel.state import Meta
@@ -48,11 +48,12 @@ def clocks_of(clock: Callable[[], int] | None) -> Clocks:
 
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", None)
+_mono_ns: Callable[[], int] = time.monotonic_ns if _MONOTONIC is None else partial(time.clock_gettime_ns, _MONOTONIC)
 
 
 def since_boot_us() -> int:
     """Microseconds since this machine was started."""
-    return (time.monotonic_ns() if _MONOTONIC is None else time.clock_gettime_ns(_MONOTONIC)) // 1000
+    return _mono_ns() // 1000
 
 
 @lru_cache(maxsize=1)

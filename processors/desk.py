@@ -94,7 +94,9 @@ class Desk:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
             return False
-        b.feel += self.facts.feel_taken
+        facts = self.facts
+        if facts.feel_left != facts.feel_soft:  # it looked at expressions; with another bound the difference says how much
+            b.feel += facts.feel_taken
         self.outcome(made, pending, b, confirmed)
         return True
 
@@ -124,7 +126,7 @@ class Desk:
         kind, flight, reply = type(command), b.flight, pending.reply
         if self._observer is not None:
             self._seen(request, b)
-        index = self.record(made.events, made.values, made.asked.tenant, b)
+        index = self.record(made.events, made.values, made.asked.tenant, b, made.bytes)
         if request.sender >= 0 or kind in _LOOKED_AT:
             self._more(made, request, b, index, confirmed)
         if made.later:
@@ -136,10 +138,11 @@ class Desk:
         if made.repeats and "position" not in made.answer:
             reply = self._with_position(reply, made.asked.tenant, made.repeats)
         if kind in _TOLD:
-            if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
+            if kind in WAITED:
+                if command.wait and self.waiting.waits(self.state, command, made, reply):
+                    return
+            elif (told := self.epochs.tells(command, made, reply)) is not None:
                 flight.told.append((told, index))
-                return
-            if kind in WAITED and self.waiting.waits(self.state, command, made, reply):
                 return
         flight.answers.append((reply, made.answer, index))
 
@@ -214,8 +217,9 @@ class Desk:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
 
-    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> int:
-        """To the group. Returns the place of the last event there, -1 when there is none."""
+    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch, size: int = -1) -> int:
+        """To the group. Returns the place of the last event there, -1 when there is none. `size`: bytes of them, as a decision counts (what it asked
+        for beside may count twice: the group closes the sooner); -1: to be found out."""
         if not events:
             return -1
         values = b.values
@@ -224,7 +228,7 @@ class Desk:
             b.tenants.append((len(values), tenant))
         b.events += events
         values += made
-        b.flight.size += sum(map(len, made))
+        b.flight.size += size if size >= 0 else sum(map(len, made))
         return len(values) - 1
 
     def complete(self, b: Batch) -> list[bytes]:

@@ -149,7 +149,7 @@ class Machine:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
-        waiting = self.waiting
+        waiting = len(self.inbox) + len(self.epochs.held) + self._own  # `self.waiting`, of which each command would pay the call
         if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
@@ -246,14 +246,18 @@ class Machine:
                 elif (pending := self._next()) is None:
                     break
                 taken += 1
-                waits: bool | Rejected = False
-                if gated or pending.request.epoch > meta.definitions:
+                if not gated and pending.request.epoch <= meta.definitions:
+                    decided = desk.decide(pending, batch)
+                else:
                     waits, gated = epochs.holds(pending, now), epochs.gated
                     if waits is True:
                         continue
-                if isinstance(waits, Rejected):
-                    desk.outcome(waits, pending, batch)
-                elif not desk.decide(pending, batch):
+                    if isinstance(waits, Rejected):
+                        desk.outcome(waits, pending, batch)
+                        decided = True
+                    else:
+                        decided = desk.decide(pending, batch)
+                if not decided:
                     self._apart, self._tries = pending, 0
                     break
                 if pending.offset >= 0:

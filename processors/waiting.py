@@ -26,9 +26,7 @@ class Waiting:
         return bool(self._by_key)
 
     def waits(self, state: Partition, command: Any, made: Decision, reply: Reply) -> bool:
-        """Whether the caller of one of `WAITED` is to be answered later. If it asked for the end and that has come already, the answer says so."""
-        if not command.wait:
-            return False
+        """Whether the caller of one of `WAITED` that has `wait` is to be answered later. If the end has come already, the answer says so."""
         key = made.answer.get("key") or made.answer.get("task")
         if key in state.instances or key in state.tasks:
             self._by_key.setdefault(key, []).append((reply, made.answer, command.fetch))

@@ -17,7 +17,8 @@ READERS = ["kernel/elements", "kernel/model/dialects", *(f"kernel/model/{n}.py" 
 TOPICS = {
     "structure": "The file", "flows": "Sequence flows", "events": "Positions of events", "triggers": "Event definitions", "gateways": "Gateways",
     "scopes": "Processes and sub-processes", "activities": "Activities", "data": "Data", "collaboration": "Pools, message flows, lanes, correlation",
-    "items": "Numbers and types of data", "choreography": "Choreographies and conversations", "rules": "Expressions, formats, executable processes",
+    "items": "Numbers and types of data", "choreography": "Choreographies and conversations",
+    "choreography_flow": "Turns in a choreography", "rules": "Expressions, formats, executable processes",
     "references": "References", "schema": "The schema",
     "paths": "Paths and loops", "soundness": "Deadlock and lack of synchronisation",
 }  # fmt: skip

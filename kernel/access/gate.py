@@ -41,8 +41,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant if found is MISSING else found
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
-    of_batch = request.origin is not None and request.origin.door == "batch"  # what it sets was sealed when the batch began
-    if p.protection and not of_batch and protection.refused(command):
+    # what a batch sets was sealed when it began
+    if p.protection and not (request.origin is not None and request.origin.door == "batch") and protection.refused(command):
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"a text in it begins with {protection.PREFIX!r}, as protected values do")
     rule, uses, several, texts, lists = way
     # all texts together are hardly ever as long as one may be

@@ -26,10 +26,9 @@ class Looking(Recording):
 
     def kept(self, i: Instance, scope: int) -> dict[str, Any]:
         """The same as it stands in the state: what is protected is sealed. For what goes on to another instance as it is."""
-        if scope == i.key:
-            return i.vars
+        root = i.key
         layers = []
-        while scope != i.key:
+        while scope != root:
             token = i.tokens.get(scope)
             if token is None:
                 break

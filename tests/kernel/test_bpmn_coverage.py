@@ -54,7 +54,17 @@ def test_each_event_stands_in_the_table_of_positions():
 #: about what operators do, not about elements (docs/control.md)
 CONTROL = {
     f"test_{name}.py"
-    for name in ("dry_run", "holds", "migration_cases", "migration_loops", "migration_more", "modification_cases", "rollback", "rollouts")
+    for name in (
+        "dry_run",
+        "holds",
+        "migration_cases",
+        "migration_loops",
+        "migration_more",
+        "migration_table",
+        "modification_cases",
+        "rollback",
+        "rollouts",
+    )
 }
 
 

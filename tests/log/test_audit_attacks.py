@@ -126,7 +126,8 @@ def case(true) -> Case:
     store = MemoryStore(PARTITIONS)
     for name, stream in true["store"].streams.items():
         copy = store.streams[name]
-        copy.records, copy.latest, copy.end, copy.begin = list(stream.records), dict(stream.latest), stream.end, stream.begin
+        copy.records[:] = stream.records
+        copy.latest, copy.end, copy.begin = dict(stream.latest), stream.end, stream.begin
     return Case(store, true["key"], list(true["heads"]))
 
 

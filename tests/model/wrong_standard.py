@@ -116,6 +116,13 @@ ROWS = [
     ("CHOREOGRAPHY_IN_PROCESS", f'<collaboration id="c">{POOLS}</collaboration>' + process(TASK + activity("a")), activity("a"), ""),
     ("CONVERSATION_PARTICIPANTS", f'<collaboration id="c">{POOLS}<conversation id="n"><participantRef>X</participantRef></conversation></collaboration>',
      "</conversation>", "<participantRef>Y</participantRef></conversation>"),
+    ("CHOREOGRAPHY_GATEWAY", choreography(activity("a") + '<eventBasedGateway id="w"/><sequenceFlow id="h" sourceRef="a" targetRef="w"/><intermediateCatchEvent id="i">'
+     '<signalEventDefinition/></intermediateCatchEvent><sequenceFlow id="k" sourceRef="w" targetRef="i"/><sequenceFlow id="l" sourceRef="i" targetRef="e"/>'
+     '<intermediateCatchEvent id="j"><conditionalEventDefinition><condition/></conditionalEventDefinition></intermediateCatchEvent>'
+     '<sequenceFlow id="m" sourceRef="w" targetRef="j"/><sequenceFlow id="n" sourceRef="j" targetRef="e"/>'),
+     "<conditionalEventDefinition><condition/></conditionalEventDefinition>", "<signalEventDefinition/>"),
+    ("CONVERSATION_FOREIGN", f'<collaboration id="c">{POOLS}<conversation id="n"><participantRef>X</participantRef><participantRef>Q</participantRef></conversation></collaboration>'
+     '<collaboration id="o"><participant id="Q"/></collaboration>', "<participantRef>Q<", "<participantRef>Y<"),
     ("CONVERSATION_LINK", f'<collaboration id="c">{POOLS}<conversation id="n"><participantRef>X</participantRef><participantRef>Y</participantRef></conversation>'
      '<conversationLink id="l" sourceRef="X" targetRef="Y"/></collaboration>', 'targetRef="Y"/></coll', 'targetRef="n"/></coll'),
     ("PARTICIPANT_ASSOCIATION", '<choreography id="inner"><participant id="I"/><participant id="J"/></choreography>'

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.checks import grammar
+from flowledger.kernel.model.checks import choreography_flow, grammar
 from flowledger.kernel.model.checks.common import declare, process_of, referenced, say
 
 declare(
@@ -40,8 +40,8 @@ declare(
         "CHOREOGRAPHY_EVENT_KIND": (
             "warning",
             "An event that a choreography can't have",
-            "11.6, tables 11.5 to 11.7",
-            "start: none, timer, condition, signal; end: none, terminate",
+            "11.6, tables 11.6 to 11.8",
+            "start: none, timer, condition, signal; caught in the flow: timer, condition, signal, link; thrown: none, link; end: none, terminate",
         ),
         "CHOREOGRAPHY_CONTENT": (
             "warning",
@@ -66,6 +66,12 @@ declare(
             "A conversation has fewer than two participants",
             "9.5, table 9.13",
             "<participantRef> for each",
+        ),
+        "CONVERSATION_FOREIGN": (
+            "warning",
+            "A conversation names a participant or message flow that what is around it doesn't have",
+            "9.5.1, table 9.13",
+            "name one of the collaboration, and in a sub-conversation a participant of that",
         ),
         "CONVERSATION_LINK": (
             "warning",
@@ -92,6 +98,9 @@ _ACTIVITIES = ("choreographyTask", "subChoreography", "callChoreography")
 _NODES = ("conversation", "subConversation", "callConversation")
 _START = {"", "timer", "conditional", "signal"}
 _END = {"", "terminate"}
+#: in the flow, table 11.7: a message is what a choreography task is for, and what is thrown has nobody who throws it
+_CAUGHT = frozenset({"timer", "conditional", "signal", "link"})
+_THROWN = frozenset({"link"})
 
 
 def check(r: Any) -> None:
@@ -168,11 +177,7 @@ def _scope(r: Any, scope: Any, known: set[str]) -> None:
     for kid in x.bpmn_children(scope):
         if grammar.is_a(x.local(kid), "event") or grammar.is_a(x.local(kid), "gateway"):
             _joined(r, kid, sum(b is kid for _, b in flows), sum(a is kid for a, _ in flows))
-    for a, b in flows:
-        if x.local(a) in _ACTIVITIES and x.local(b) in _ACTIVITIES:
-            initiator = b.get("initiatingParticipantRef", "").rsplit(":", 1)[-1]
-            if initiator in _refs(b) and initiator not in _refs(a):
-                say(r, "CHOREOGRAPHY_SEQUENCE", b, f"'{initiator}' initiates '{b.get('id', '')}', but has no part in '{a.get('id', '')}'")
+    choreography_flow.check(r, scope)
 
 
 def _activity(r: Any, activity: Any, known: set[str]) -> None:
@@ -232,10 +237,12 @@ def _joined(r: Any, node: Any, incoming: int, outgoing: int) -> None:
             if not outgoing and "link" not in kinds
             else ""
         )
-        if any(kind in ("error", "escalation", "cancel", "compensate", "terminate") for kind in kinds) or (
-            tag == "intermediateThrowEvent" and "message" in kinds
-        ):
+        if any(kind not in (_CAUGHT if tag == "intermediateCatchEvent" else _THROWN) for kind in kinds):
             say(r, "CHOREOGRAPHY_EVENT_KIND", node, f"intermediate event '{id}' of a choreography is a {kinds[0]} event")
+    elif tag == "boundaryEvent":
+        wrong = "has an incoming flow" if incoming else "has no outgoing flow" if not outgoing and "compensate" not in kinds else ""
+        if not kinds or any(kind in ("link", "terminate") for kind in kinds):
+            say(r, "CHOREOGRAPHY_EVENT_KIND", node, f"boundary event '{id}' of a choreography is a {kinds[0] if kinds else 'none'} event")
     elif grammar.is_a(tag, "gateway"):
         direction = node.get("gatewayDirection", "Unspecified")
         if incoming < 2 and outgoing < 2:
@@ -267,6 +274,7 @@ def _conversations(r: Any, collaboration: Any) -> None:
                     node,
                     f"{tag} '{node.get('id', '')}': expected 2 participants or more, found {len(set(_refs(node)))}",
                 )
+            _own(r, collaboration, node)
     for link in collaboration.iter(x.B + "conversationLink"):
         ends = [referenced(r, link.get(a, "") or "?") for a in ("sourceRef", "targetRef")]
         if all(e is not None for e in ends) and sum(x.local(e) in _NODES for e in ends) != 1:
@@ -276,3 +284,20 @@ def _conversations(r: Any, collaboration: Any) -> None:
                 link,
                 f"conversation link '{link.get('id', '')}' joins a {x.local(ends[0])} and a {x.local(ends[1])}",
             )
+
+
+def _own(r: Any, collaboration: Any, node: Any) -> None:
+    outer = node.getparent()
+    known = _refs(outer) if outer is not collaboration else [p.get("id", "") for p in collaboration.iterchildren(x.B + "participant")]
+    foreign = [ref for ref in _refs(node) if ref not in known and _is_participant(r, ref)]
+    for reference in _refs(node, "messageFlowRef"):
+        flow = referenced(r, reference)
+        if flow is not None and x.local(flow) == "messageFlow" and flow.getparent() is not collaboration:
+            foreign.append(reference)
+    if foreign:
+        say(
+            r,
+            "CONVERSATION_FOREIGN",
+            node,
+            f"{x.local(node)} '{node.get('id', '')}' names '{foreign[0]}', which '{outer.get('id', '')}' doesn't have",
+        )

@@ -54,7 +54,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "loopDataInputRef": _ITEM_AWARE, "loopDataOutputRef": _ITEM_AWARE, "dataObjectRef": ("dataObject",), "dataStoreRef": ("dataStore",),
     "inMessageRef": ("message",), "outMessageRef": ("message",), "messageRef": ("message",), "errorRef": ("error",), "escalationRef": ("escalation",),
     "signalRef": ("signal",), "endPointRef": ("endPoint",), "resourceRef": ("resource",), "parameterRef": ("resourceParameter",),
-    "itemRef": ("itemDefinition",), "itemSubjectRef": ("itemDefinition",), "attachedToRef": ("activity",), "activityRef": ("activity",),
+    "itemRef": ("itemDefinition",), "itemSubjectRef": ("itemDefinition",), "attachedToRef": ("activity", "choreographyActivity"), "activityRef": ("activity",),
 }  # fmt: skip
 #: the same where the element decides
 _OF = {
@@ -74,9 +74,9 @@ _ALIASES = {"inputDataItem": "dataInput", "outputDataItem": "dataOutput"}
 
 
 def check(r: Any) -> None:
-    lines: dict[int, list[str]] = {}
+    lines: dict[int, list[tuple[str, str]]] = {}
     for f in r.findings:
-        lines.setdefault(f.line, []).append(f.message)
+        lines.setdefault(f.line, []).append((f.element or "", f.message))
     start = len(x.B)
     for element in r.definitions.iter(x.B + "*"):
         tag = element.tag[start:]
@@ -90,7 +90,7 @@ def check(r: Any) -> None:
                 _one(r, tag, name, value.strip(), element, lines)
 
 
-def _one(r: Any, tag: str, name: str, reference: str, at: Any, lines: dict[int, list[str]]) -> None:
+def _one(r: Any, tag: str, name: str, reference: str, at: Any, lines: dict[int, list[tuple[str, str]]]) -> None:
     kinds = _OF.get((tag, name)) or _KINDS.get(name)
     if kinds is None or ((tag, name) not in _OF and name == "calledElement" and not reference):
         return
@@ -118,9 +118,18 @@ def _fits(kinds: tuple[str, ...], tag: str) -> bool:
     return any(kind == "" or tag == kind or grammar.is_a(_ALIASES.get(tag, tag), kind) for kind in kinds)
 
 
-def _said(reference: str, at: Any, lines: dict[int, list[str]]) -> bool:
+def _said(reference: str, at: Any, lines: dict[int, list[tuple[str, str]]]) -> bool:
+    """On the same line of the same element, or what is around it: a file may have but one line."""
     near = lines.get(at.sourceline, ()) or lines.get(at.getparent().sourceline, ())
-    return any(f"'{reference}'" in message for message in near)
+    return any(f"'{reference}'" in message and (not element or element in _around(at)) for element, message in near)
+
+
+def _around(at: Any) -> set[str]:
+    found = {at.get("id", "")}
+    while at.getparent() is not None and x.local(at.getparent()) != "definitions":
+        at = at.getparent()
+        found.add(at.get("id", ""))
+    return found
 
 
 def _title(element: Any) -> str:
