@@ -17,7 +17,7 @@ export function Anomalies({ search, process }: Part) {
   const asked = last && !SHORT.includes(last) ? { ...search, last: last === "1h" ? "24h" : "7d" } : search;
   const report = useReport("/reports/anomalies", asked, { process });
   const date = (at: string) => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
-  const value = (kind: string, n: number | null | undefined) => (n == null ? "–" : kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
+  const value = (kind: string, n?: number | null) => (n == null ? "" : kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
   return (
     <Answer of={report} empty={(d) => d.items.length === 0 && <Empty title={t("anomalies.none")}>{t("anomalies.none.hint", { n: d.asked, from: date(d.from), to: date(d.to) })}</Empty>}>
       {(d) => (
@@ -35,11 +35,17 @@ export function Anomalies({ search, process }: Part) {
               </Table.Thead>
               <Table.Tbody>
                 {d.items.map((i) => (
-                  <Table.Tr key={`${i.kind} ${i.element} ${i.variable} ${i.instance} ${i.from}`}>
+                  <Table.Tr key={`${i.kind} ${i.instance} ${i.element} ${i.variable} ${i.from}`}>
                     <Table.Td>
-                      <Anchor size="sm" renderRoot={(props) => (i.instance ? <Link to="/instances/$id" params={{ id: i.instance }} {...props} /> : <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />)}>
-                        <When at={i.from} exact />
-                      </Anchor>
+                      {i.instance ? (
+                        <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance! }} {...props} />}>
+                          <When at={i.from} exact />
+                        </Anchor>
+                      ) : (
+                        <Anchor size="sm" renderRoot={(props) => <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />}>
+                          <When at={i.from} exact />
+                        </Anchor>
+                      )}
                     </Table.Td>
                     <Table.Td>{t(`anomalies.${i.kind}`, { element: i.element ?? "", variable: i.variable ?? "" })}</Table.Td>
                     <Table.Td ta="right">{value(i.kind, i.value)}</Table.Td>
