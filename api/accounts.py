@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -12,11 +13,11 @@ from msgspec import Meta
 from flowledger.api import answers
 from flowledger.api.access import answers as a
 from flowledger.api.access.changes import LINK_S, ROLES_MAX, TENANTS_MAX, Accounts
-from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.door import IDENTITY, base_of
 from flowledger.api.access.known import Identity
 from flowledger.api.access.rights import RIGHTS, ROLES
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply, time_text
-from flowledger.api.issuers import base_of, list_issuers, session_cookie
+from flowledger.api.issuers import list_issuers, session_cookie
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.infra.accounts.store import Key, Session, User
@@ -77,7 +78,7 @@ def _accounts(request: ApiRequest) -> Accounts:
     return found
 
 
-def _identity(request: ApiRequest) -> Identity:
+def identity_of(request: ApiRequest) -> Identity:
     found: Identity = request.scope[IDENTITY]  # type: ignore[literal-required]
     return found
 
@@ -94,7 +95,7 @@ async def me(request: ApiRequest) -> Response[a.Me]:
         return reply({"auth": "none", "kind": "nobody", "name": caller.actor, "roles": list(ROLES), "rights": list(RIGHTS), "tenant": caller.tenant,
                       "tenants": [caller.tenant], "csrf": None, "expires_at": None,
                       "second_person": s.settings.second_person})  # fmt: skip
-    return reply({**_me(s.settings.auth, _identity(request), caller.tenant), "second_person": s.settings.second_person})
+    return reply({**_me(s.settings.auth, identity_of(request), caller.tenant), "second_person": s.settings.second_person})
 
 
 def _me(auth: str, i: Identity, tenant: str) -> dict[str, Any]:
@@ -104,8 +105,8 @@ def _me(auth: str, i: Identity, tenant: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[Any]:
-    text, session = begun
+async def begun(request: ApiRequest, found: tuple[str, Session]) -> Response[Any]:
+    text, session = found
     accounts = _accounts(request)
     await accounts.known.refresh()  # a password that was just chosen
     identity = await accounts.known.of_session(text)
@@ -115,40 +116,45 @@ async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[An
     return answer
 
 
+def guessing(request: ApiRequest) -> Callable[[], None]:
+    """An attempt to sign in, counted before it is looked at; what is answered is called when it was good. Raises: Problem (429)."""
+    rates = services_of(request).rates
+    if rates is None:
+        return lambda: None
+    client = request.scope.get("client")
+    address = rates.address_of(client[0] if client else "", ", ".join(request.headers.getall("x-forwarded-for", [])))
+    if (problem := rates.guessing(address)) is not None:
+        raise problem
+    return lambda: rates.signed_in(address)
+
+
 @post("/session", status_code=200, summary="Sign in with name and password")
 async def sign_in(request: ApiRequest, data: SignIn) -> Response[a.Me]:
     """The session is a cookie that scripts can't read. 401 says not whether it was the name or the password; ten wrong ones in a row
     lock the name for five minutes. 429: too many from this address have failed in the last minute."""
-    rates = services_of(request).rates
-    address = ""
-    if rates is not None:
-        client = request.scope.get("client")
-        address = rates.address_of(client[0] if client else "", ", ".join(request.headers.getall("x-forwarded-for", [])))
-        if (problem := rates.guessing(address)) is not None:
-            raise problem
-    begun = await _accounts(request).sign_in(data.name, data.password)
-    if rates is not None:
-        rates.signed_in(address)
-    return await _begun(request, begun)
+    succeeded = guessing(request)
+    found = await _accounts(request).sign_in(data.name, data.password)
+    succeeded()
+    return await begun(request, found)
 
 
 @post("/session/link", status_code=200, summary="Choose a password by a one-time link, and sign in")
 async def by_link(request: ApiRequest, data: ByLink) -> Response[a.Me]:
     """The password has 12 to 256 characters."""
     caller = services_of(request).nobody(request)
-    return await _begun(request, await _accounts(request).by_link(caller, data.link, data.password))
+    return await begun(request, await _accounts(request).by_link(caller, data.link, data.password))
 
 
 @delete("/session", status_code=200, summary="Sign out")
 async def sign_out(request: ApiRequest, everywhere: bool = False) -> Response[a.SignedOut]:
     """`everywhere`: all sessions of this person end. An API key has no session: it is revoked."""
-    accounts, identity = _accounts(request), _identity(request)
+    accounts, identity = _accounts(request), identity_of(request)
     if identity.kind not in ("user", "guest") and not everywhere:
         raise Problem("INVALID_STATE", "this is an API key, not a session: it ends by DELETE /v1/api-keys/{id}")
     await accounts.sign_out(identity, everywhere)
     there = None
     if identity.kind == "guest" and accounts.guests is not None:
-        there = accounts.guests.end_address(identity.id, base_of(request, services_of(request)) + "/")
+        there = accounts.guests.end_address(identity.id, base_of(request, services_of(request).settings) + "/")
     answer = reply({"name": identity.actor, "issuer_url": there})
     answer.cookies.append(session_cookie(request, "", 0))
     return answer
@@ -164,7 +170,7 @@ async def change_password(request: ApiRequest, data: NewPassword) -> Response[a.
 
 def _identity_of_a_person(request: ApiRequest) -> Identity:
     _accounts(request)
-    identity = _identity(request)
+    identity = identity_of(request)
     if identity.kind != "user":
         raise Problem("FORBIDDEN", "a password is changed by who has signed in with it")
     return identity
@@ -251,7 +257,7 @@ def _key(k: Key) -> dict[str, Any]:
 async def list_keys(request: ApiRequest, cursor: After = "", limit: Limit = 100) -> Response[answers.Page[a.KeyRow]]:
     """One's own; with the right users:read everybody's. `used_at`: on other nodes it is written every half minute."""
     accounts = _accounts(request)
-    who = _identity(request)
+    who = identity_of(request)
     shown = [k for k in (await accounts.known.as_of_now())[1] if "users:read" in who.rights or who.actor in (k.actor, k.created_by)]
     return reply(_page([_key(k) for k in shown], "id", cursor, limit))
 
@@ -260,14 +266,14 @@ async def list_keys(request: ApiRequest, cursor: After = "", limit: Limit = 100)
 async def make_key(request: ApiRequest, data: KeyBody) -> Response[a.KeyMade]:
     """It can do what its roles say, and never more than who makes it. Its text is in this answer only."""
     accounts, by = _accounts(request), services_of(request).asking(request)
-    key, text = await accounts.make_key(by, _identity(request), data.name, data.actor, data.roles, data.tenant, data.days)
+    key, text = await accounts.make_key(by, identity_of(request), data.name, data.actor, data.roles, data.tenant, data.days)
     return reply({**_key(key), "key": text}, 201)
 
 
 @delete("/api-keys/{id:str}", status_code=200, summary="Revoke an API key")
 async def revoke_key(request: ApiRequest, id: KeyId) -> Response[a.Gone]:
     """It is refused from now on: on this node at once, on others within two seconds. It stays listed."""
-    await _accounts(request).revoke_key(services_of(request).asking(request), _identity(request), id)
+    await _accounts(request).revoke_key(services_of(request).asking(request), identity_of(request), id)
     return reply({"name": id})
 
 

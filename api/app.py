@@ -46,6 +46,7 @@ from flowledger.api import (
     models,
     operations,
     overview,
+    passkeys,
     predictions,
     presence,
     retention,
@@ -117,6 +118,9 @@ NOUNS: dict[str, list[Any]] = {
     **simulations.HANDLERS,
     **forecasts.HANDLERS,
     **accounts.HANDLERS,
+    "me": accounts.HANDLERS["me"] + passkeys.HANDLERS["me"],
+    "session": accounts.HANDLERS["session"] + passkeys.HANDLERS["session"],
+    "step-ups": passkeys.HANDLERS["step-ups"],
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
 last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
@@ -138,6 +142,8 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
     if services.settings.second_person:
         approvals.check(approvals.names_of(app.routes), services.settings.second_person)
         short = False  # the short way passes by what looks for a second person
+    if services.settings.step_up:
+        approvals.check(approvals.names_of(app.routes), services.settings.step_up, "step_up")
     if services.door is not None and (open_ := uncovered(app, look_before)):
         raise RuntimeError(f"operations that no right guards (api/access/operations.py): {', '.join(open_)}")
     if short:
@@ -206,6 +212,7 @@ async def look_before(request: ApiRequest) -> None:
     services = request.app.state["services"]
     await services.door.look(request)
     await before(request)
+    await passkeys.look(request, services)
     if services.settings.second_person:
         await approvals.second(request)
 

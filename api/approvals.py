@@ -24,7 +24,7 @@ from flowledger.api.access.operations import BY_MOVE, HTTP, needed
 from flowledger.api.edge import ApiRequest, Body, reply, time_text
 from flowledger.api.openapi import operation_id, remembered
 from flowledger.api.problems import Problem, malformed
-from flowledger.api.refusals import about, named
+from flowledger.api.refusals import about, named, operation_of
 from flowledger.api.services import Services, services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -100,11 +100,11 @@ def _shown(id: str, v: dict[str, Any], position: str | None = None) -> Approval:
     )  # fmt: skip
 
 
-def check(known: set[str], asked: tuple[str, ...]) -> None:
+def check(known: set[str], asked: tuple[str, ...], setting: str = "second_person") -> None:
     """Raises: SettingsError: no operation has that name."""
     if wrong := sorted(n for n in asked if n in UPLOADS or (n not in known and f"*_{n.partition('_')[2]}" not in known)):
         raise SettingsError(
-            f"setting second_person: expected operations that change something, as the log of operations names them, found {', '.join(wrong)}"
+            f"setting {setting}: expected operations that change something, as the log of operations names them, found {', '.join(wrong)}"
         )
 
 
@@ -119,30 +119,30 @@ def names_of(routes: Any) -> set[str]:
     return found - UPLOADS
 
 
-async def second(request: ApiRequest) -> None:
-    """What needs a second person, and has none, goes no further. Raises: Problem (403)."""
+async def named_in(request: ApiRequest, wanted: tuple[str, ...]) -> str:
+    """Which of these operations a request is, or does as a batch; empty: none, or nothing happens."""
     if request.method in SAFE or request.query_params.get("dry_run") == "true":
-        return
-    s = services_of(request)
+        return ""
+    operation, _ = operation_of(request.scope)
     handler = request.scope["route_handler"]
-    id = operation_id(handler, request.method, [])
-    operation, kind = named(id)
-    if move := request.path_params.get("move"):
-        operation = f"{move}_{kind}"
-    wanted = s.settings.second_person
     if operation == "create_batch":
-        if not (operation := await _of_batch(request, wanted, "resolve" if id == "resolve_group_incident" else "")):
-            return
-    elif (
+        group = operation_id(handler, request.method, []) == "resolve_group_incident"
+        return await _of_batch(request, wanted, "resolve" if group else "")
+    if (
         operation not in wanted
         and PROFILE in wanted
         and request.scope["path_template"] == "/v1/deployments"
         and await _has_profiles(request)
     ):
-        operation = PROFILE
-    elif operation not in wanted or (_can_be_dry(handler) and await _dry(request)):
-        return
-    if request.scope["path"].startswith("/v1/approvals/"):
+        return PROFILE
+    return operation if operation in wanted and not (_can_be_dry(handler) and await _dry(request)) else ""
+
+
+async def second(request: ApiRequest) -> None:
+    """What needs a second person, and has none, goes no further. Raises: Problem (403)."""
+    s = services_of(request)
+    operation = await named_in(request, s.settings.second_person)
+    if not operation or request.scope["path"].startswith("/v1/approvals/"):
         return
     body = await request.body()
     query = request.scope.get("query_string", b"").decode("latin-1")

@@ -19,7 +19,20 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 
 #: addresses that the console's own router knows
-PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "approvals", "api")
+PAGES = (
+    "sign-in",
+    "processes",
+    "instances",
+    "tasks",
+    "designer",
+    "decisions",
+    "operations",
+    "insight",
+    "approvals",
+    "account",
+    "step-up",
+    "api",
+)
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -47,6 +60,8 @@ SHOWS = {
     "insight": "InsightPage",
     "insight/kpis": "KpisPage",
     "insight/alerts": "AlertsPage",
+    "account": "AccountPage",
+    "step-up/": "StepUpPage",
     "approvals": "ApprovalsPage",
     "api": "ApiPage",
 }

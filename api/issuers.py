@@ -14,7 +14,7 @@ from litestar.params import Parameter
 
 from flowledger.api import answers
 from flowledger.api.access import answers as a
-from flowledger.api.access.door import COOKIE, secure
+from flowledger.api.access.door import COOKIE, base_of, secure
 from flowledger.api.access.guests import BEGUN_S, BROUGHT_MAX, Failed, Guests, local
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.problems import Problem
@@ -23,12 +23,6 @@ from flowledger.api.services import Services, services_of
 #: what stands between the way there and the way back
 BEGUN = "flowledger_oidc"
 IssuerName = Annotated[str, Parameter(max_length=100)]
-
-
-def base_of(request: ApiRequest, s: Services) -> str:
-    """This server, as a browser reaches it."""
-    host = request.headers.get("host", "")
-    return s.settings.callback_url.rstrip("/") or f"{'https' if secure(host) else 'http'}://{host}"
 
 
 def session_cookie(request: ApiRequest, text: str, most: int) -> Cookie:
@@ -62,7 +56,7 @@ async def list_issuers(request: ApiRequest) -> Response[answers.Page[a.IssuerRow
 @get("/oidc/{name:str}", include_in_schema=False)
 async def begin(request: ApiRequest, name: IssuerName, to: Annotated[str, Parameter(max_length=2_000)] = "/") -> Response[None]:
     s = services_of(request)
-    url, cookie = await _guests(s).begin(name, f"{base_of(request, s)}/oidc/{name}/back", local(to))
+    url, cookie = await _guests(s).begin(name, f"{base_of(request, s.settings)}/oidc/{name}/back", local(to))
     return _sent(url, _begun_cookie(request, cookie, BEGUN_S))
 
 

@@ -67,9 +67,19 @@ SEEN_PLAN = {
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate", "/v1/definitions/{id}/replay")
 #: what changes accounts or drafts, or only looks at models, is no command
-ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models", "/v1/predictions", "/v1/simulations")
+ACCOUNTS = (
+    "/v1/session",
+    "/v1/me",
+    "/v1/users",
+    "/v1/api-keys",
+    "/v1/step-ups",
+    "/v1/drafts",
+    "/v1/models",
+    "/v1/predictions",
+    "/v1/simulations",
+)
 #: each change there makes several commands, one with the time in it, or none: no id of a request stands for its answer
-BY_ITSELF = ("/v1/subjects", "/v1/legal-holds", "/v1/retention", "/v1/tenants")
+BY_ITSELF = ("/v1/subjects", "/v1/legal-holds", "/v1/retention", "/v1/retention-steps", "/v1/tenants")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.\w+\.(\w+)_")
 MODEL = (
@@ -126,9 +136,13 @@ def operation_id(handler: Any, method: Any, path_components: Any) -> str:
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
 
 
+def below(path: str, roots: tuple[str, ...]) -> bool:
+    return f"{path}/".startswith(tuple(f"{root}/" for root in roots))
+
+
 def remembered(path: str) -> bool:
     """Whether the `Idempotency-Key` of a change at this path (as a template) stands for its answer."""
-    return path not in WITHOUT_KEY and not path.startswith((*ACCOUNTS, *BY_ITSELF))
+    return path not in WITHOUT_KEY and not below(path, (*ACCOUNTS, *BY_ITSELF))
 
 
 def document(app: Litestar) -> dict[str, Any]:
@@ -160,7 +174,7 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
                 responses[status] = {"description": TEXTS[status], "content": problem}
             if path == "/health/ready":
                 responses["503"] = {"description": "Not ready", "content": dict(responses["200"]["content"])}
-            if method in ("post", "put", "patch", "delete") and path not in WITHOUT_KEY and not path.startswith(ACCOUNTS):
+            if method in ("post", "put", "patch", "delete") and path not in WITHOUT_KEY and not below(path, ACCOUNTS):
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
             if (example := EXAMPLES.get(operation["operationId"])) is not None:
                 operation["requestBody"]["content"]["application/json"]["example"] = example

@@ -28,6 +28,7 @@ STATUS: dict[str, tuple[int, str]] = {
     RejectionCode.STALE: (409, "Somebody else was faster"),
     RejectionCode.ID_REUSED: (422, "The id stands for another request"),
     RejectionCode.FORBIDDEN: (403, "Not allowed"),
+    RejectionCode.STEP_UP_NEEDED: (403, "To be shown by a passkey"),
     RejectionCode.RESOURCE_EXHAUSTED: (429, "Too much at once"),
     RejectionCode.UNAVAILABLE: (503, "Not available now"),
     RejectionCode.DEADLINE_EXCEEDED: (504, "No answer in time"),

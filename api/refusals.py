@@ -12,10 +12,10 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
-from flowledger.api.access.door import CALLER, IDENTITY
+from flowledger.api.access.door import CALLER, IDENTITY, PROOF
 from flowledger.api.access.known import Identity
 from flowledger.api.openapi import operation_id
-from flowledger.events.base import Rejected
+from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import NoteRefusal, Origin
 from flowledger.infra.protection.store import digest_of
 from flowledger.logs import log
@@ -48,6 +48,7 @@ _AS: dict[str, tuple[str, str]] = {
     "activate_jobs": ("activate_tasks", "tasks"), "resolve_group_incident": ("create_batch", "batch"),
     "evaluate_conditions": ("evaluate_conditions", "condition"),
     "put_instance_file": ("change_files", "instance"), "remove_instance_file": ("change_files", "instance"),
+    **{name: (name, "account") for name in ("begin_passkey", "add_passkey", "remove_passkey", "begin_sign_in", "sign_in_by_passkey", "show_step_up")},
     "put_task_file": ("attach_task", "task"), "remove_task_file": ("attach_task", "task"),
 }  # fmt: skip
 
@@ -72,6 +73,14 @@ def about(scope: Any, tenant: str) -> tuple[str, str]:
     return subject, shown_path(scope["path"])
 
 
+def operation_of(scope: Any) -> tuple[str, str]:
+    """(operation, kind) of a request, as the ledger names them."""
+    operation, kind = named(operation_id(scope["route_handler"], scope["method"], []))
+    if move := (scope.get("path_params") or {}).get("move"):
+        operation = f"{move}_{kind}"
+    return operation, kind
+
+
 def credential_of(identity: Any) -> str:
     return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest") else "session"
 
@@ -82,7 +91,7 @@ def origin_of(connection: Any, door: str = "http") -> Origin:
     identity: Identity | None = scope.get(IDENTITY)
     return Origin(
         door, _host(connection), connection.headers.get("user-agent", "")[:200], list(identity.roles) if identity else [],
-        credential_of(identity) if identity else "",
+        credential_of(identity) if identity else "", scope.get(PROOF),
     )  # fmt: skip
 
 
@@ -142,11 +151,10 @@ class Refusals:
         if (caller := scope.get(CALLER)) is None:
             caller = identify(connection) if identity is None else _as_oneself(identity, scope)
         caller.origin = origin_of(connection)
-        handler, params = scope["route_handler"], scope.get("path_params") or {}
-        operation, kind = named(operation_id(handler, scope["method"], []))
-        if move := params.get("move"):
-            operation = f"{move}_{kind}"
+        operation, kind = operation_of(scope)
         code, message = scope.get(REFUSED, ("", ""))
+        if code == RejectionCode.STEP_UP_NEEDED:  # it is asked again with what is needed
+            return
         subject, path = about(scope, caller.tenant)
         self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=path[:500])
 

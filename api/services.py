@@ -14,7 +14,8 @@ from litestar.connection import ASGIConnection
 
 from flowledger.api import locking, previews
 from flowledger.api.access.changes import Accounts
-from flowledger.api.access.door import Door
+from flowledger.api.access.door import PROOF, Door
+from flowledger.api.access.passkeys import Passkeys
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
@@ -23,7 +24,7 @@ from flowledger.api.moments import Moments
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.rates import Rates
 from flowledger.api.reads import Reads
-from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
+from flowledger.api.refusals import DECIDED, Refusals, by_a_person, operation_of, origin_of
 from flowledger.api.room import Room
 from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
@@ -64,6 +65,8 @@ class Services:
         #: with sign-in: the look at each request, and the accounts
         self.door: Door | None = None
         self.accounts: Accounts | None = None
+        #: passkeys and step-ups (`api/passkeys.py`)
+        self.passkeys: Passkeys | None = None
         #: how often who may ask (`api/rates.py`); None: as often as they like
         self.rates: Rates | None = None
         #: what doors refuse, for the log of operations
@@ -110,7 +113,7 @@ class Services:
 
     def sign_in_with(self, door: Door, accounts: Accounts) -> None:
         """From now on callers are who they have shown to be."""
-        self.door, self.accounts = door, accounts
+        self.door, self.accounts, self.passkeys = door, accounts, Passkeys(accounts)
         self.identify = caller_of_the_door
 
     @staticmethod
@@ -135,7 +138,7 @@ class Services:
         for the first. `beside`: the command goes before what the request asks for: it has an id of its own by this name, and no part in a dry run.
         """
         caller = self.identify(connection)
-        if type(command) not in SERVICES or by_a_person(connection):
+        if type(command) not in SERVICES or by_a_person(connection) or PROOF in connection.scope:
             caller.origin = origin_of(connection)
         id = request_id(connection)
         if not keyed:
@@ -158,6 +161,8 @@ class Services:
             not isinstance(answer, Rejected) or routes.home_of(command, "", self.client.partitions) < self.client.partitions
         )
         if isinstance(answer, Rejected):
+            if answer.code == RejectionCode.STEP_UP_NEEDED and PROOF not in connection.scope:
+                raise await self._step_up(connection, answer.message)
             problem = problem_of(answer)
             if answer.code == RejectionCode.STALE and locking.demanded(connection):
                 problem.status, problem.title = 412, "Changed since it was read"
@@ -165,6 +170,14 @@ class Services:
         if plan == DRY_RUN:
             raise previews.Previewed(answer)
         return answer
+
+    async def _step_up(self, request: Any, what: str) -> Problem:
+        """What the kernel wants shown by a passkey, with a challenge for who asks."""
+        if self.passkeys is None:
+            return Problem(
+                RejectionCode.STEP_UP_NEEDED, f"{what}; without sign-in nobody has one: FLOWLEDGER_AUTH=local (docs/security.md)"
+            )
+        return await self.passkeys.step_ups.needed(request, what, operation_of(request.scope)[0])
 
     async def _attached(self, command: AnyCommand, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:
         """Wait for the end of what `command` begins, also when the owner changes meanwhile: the same id, asked again, meets the same instance."""

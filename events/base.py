@@ -112,6 +112,8 @@ class RejectionCode:
     #: the caller's id stands for another command
     ID_REUSED = "ID_REUSED"
     FORBIDDEN = "FORBIDDEN"
+    #: it is done by who has just shown a passkey for it (`kernel/tasks/step_up.py`)
+    STEP_UP_NEEDED = "STEP_UP_NEEDED"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     UNAVAILABLE = "UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"

@@ -335,6 +335,7 @@ RollBackInstance = control.RollBackInstance
 RerunElement = control.RerunElement
 NoteRefusal = control.NoteRefusal
 Origin = control.Origin
+Proof = control.Proof
 PlaceHold = control.PlaceHold
 ReleaseHold = control.ReleaseHold
 SetHold = control.SetHold

@@ -10,14 +10,35 @@ import msgspec
 from flowledger.events.base import Command
 
 
+class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
+    """That a person has just shown their passkey for exactly this request. Whoever has the public key of the credential (in `record.stored` of its owner) can check it.
+
+    Attributes:
+        credential: id of the passkey; actor: whose it is; at_us: when the door has checked it.
+        request: SHA-256 (hex) of what was asked: tenant, method, path, query, body.
+        nonce: hex; the challenge that was signed is SHA-256 of nonce and `request`, both as bytes.
+        authenticator, client, signature: `authenticatorData`, `clientDataJSON` and `signature` of the assertion, base64url.
+    """
+
+    credential: str
+    actor: str
+    at_us: int
+    request: str
+    nonce: str
+    authenticator: str = ""
+    client: str = ""
+    signature: str = ""
+
+
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """From where, and as whom, something is asked: see `events/operations.py`. Doors set it for what is an operation."""
+    """From where, and as whom, something is asked: see `events/operations.py`. Doors set it for what is an operation. `proof`: by a passkey, where one was shown."""
 
     door: str = ""
     address: str = ""
     agent: str = ""
     roles: list[str] = []
     credential: str = ""
+    proof: Proof | None = None
 
 
 class NoteRefusal(Command, frozen=True):

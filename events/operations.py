@@ -16,7 +16,8 @@ class Operation(Event, frozen=True):
         kind, subject: what it is about: `instance`, `task`, `definition` ..., and its key or name.
         instance: the instance that it concerns; 0: none.
         names: of the variables that were to be set, or of the files that were deployed.
-        details: the command as it was asked, without the values of variables and the contents of files.
+        details: the command as it was asked, without the values of variables and the contents of files; `proof`: by a passkey, where one was shown
+            (`events/control.py`).
         door, address, agent: by which door (`http`, `grpc`; empty: straight to the log), from which network address, with which program.
         roles, credential: as whom: the caller's roles and what it has shown (`session`, `key:ID`; empty: nothing).
     """

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
         description="Operations, by their names in the log of operations (erase_subject, put_retention ...), that need a second person's approval",
     )
     second_person_hours: float = Field(24, gt=0, le=24 * 31, description="An approval that nobody uses for so long is over, hours")
+    step_up: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Operations, by their names in the log of operations, that take a fresh proof by a passkey (docs/security.md)"
+    )
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
     embed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -271,6 +274,7 @@ class Settings(BaseSettings):
     @field_validator(
         "roles",
         "second_person",
+        "step_up",
         "hosts",
         "origins",
         "embed_origins",

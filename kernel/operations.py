@@ -43,7 +43,11 @@ _TELLS = READS | {c.NoteRefusal, co.NoteReading, co.NoteRetention, c.ActivateTas
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is
-PASSING = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED})
+PASSING = frozenset(
+    {RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED, RejectionCode.STEP_UP_NEEDED}
+)
+#: characters of each part of a proof
+PROOF_MAX = 2_000
 #: bytes of `details`, as JSON
 DETAILS_BYTES_MAX = 4_096
 #: names, and characters of a name and of a text for people
@@ -153,12 +157,19 @@ def _reason(command: Any) -> str:
     return str(getattr(command, "reason", "") or (value.get("reason") if isinstance(value, dict) else "") or "")
 
 
+def _proof(proof: c.Proof) -> dict[str, Any]:
+    return {name: _text(value, PROOF_MAX) if isinstance(value, str) else value for name, value in msgspec.to_builtins(proof).items()}
+
+
 def _common(request: c.Request, answer: dict[str, Any]) -> dict[str, Any]:
     command: Any = request.command
     operation, kind = name_of(command)
+    details = _details(command)
+    if request.origin is not None and (proof := request.origin.proof) is not None:
+        details = {**(details or {}), "proof": _proof(proof)}
     return {
         "operation": _text(operation), "kind": _text(kind), "subject": _text(_subject(command, answer)),
-        "names": [_text(n) for n in _names(command)], "details": _details(command),
+        "names": [_text(n) for n in _names(command)], "details": details,
         "reason": _text(_reason(command), REASON_MAX), **_from(request),
     }  # fmt: skip
 

@@ -87,7 +87,7 @@ class NotCompleted(Exception):
 
 BY_CODE: dict[str, type[ApiError]] = {
     "MALFORMED": Malformed, "INVALID_ARGUMENT": InvalidArgument, "MODEL_INVALID": ModelInvalid, "NOT_FOUND": NotFound,
-    "INVALID_STATE": InvalidState, "ALREADY_EXISTS": AlreadyExists, "STALE": Stale, "FORBIDDEN": Forbidden,
+    "INVALID_STATE": InvalidState, "ALREADY_EXISTS": AlreadyExists, "STALE": Stale, "FORBIDDEN": Forbidden, "STEP_UP_NEEDED": Forbidden, "STEP_UP_FAILED": Forbidden,
     "RESOURCE_EXHAUSTED": Exhausted, "UNAVAILABLE": Unavailable, "DEADLINE_EXCEEDED": TimedOut,
 }  # fmt: skip
 

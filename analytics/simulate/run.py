@@ -104,7 +104,7 @@ class Run:
         self.library = _Library(self)
         self.facts = Facts(
             START_US, self.library.processes(self.state), self.library.decisions(self.state), self.library.read, forms=self.library.forms(self.state),
-            triggers=self.library.triggers(self.state), vault=TrialVault(),
+            triggers=self.library.triggers(self.state), vault=TrialVault(), step_up=False,
         )  # fmt: skip
         self.pools = {name: _Pool(r) for name, r in plan.resources.items()}
         self.heap: list[tuple[int, int, str, int]] = []

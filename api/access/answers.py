@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -20,6 +22,37 @@ class Me(msgspec.Struct, kw_only=True):
     csrf: str | None = None
     second_person: list[str] = []
     expires_at: str | None = None
+
+
+class PasskeyRow(msgspec.Struct, kw_only=True):
+    """`site`: the name of the server that it is for. `backed_up`: its maker keeps it on several devices."""
+
+    id: str
+    title: str
+    site: str
+    backed_up: bool
+    created_at: str | None = None
+    used_at: str | None = None
+
+
+class ToSign(msgspec.Struct, kw_only=True):
+    """`id`: of the challenge. `public_key`: options for the browser, as JSON (WebAuthn Level 3, 5.1)."""
+
+    id: str
+    public_key: dict[str, Any]
+
+
+class StepUp(msgspec.Struct, kw_only=True):
+    """`operation`, `path`: what was asked for; `request`: SHA-256 of all of it. `proven`: it was signed."""
+
+    id: str
+    operation: str
+    path: str
+    request: str
+    begun_at: str | None = None
+    expires_at: str | None = None
+    proven: bool
+    public_key: dict[str, Any] | None = None
 
 
 class AccountRow(msgspec.Struct, kw_only=True):

@@ -57,7 +57,7 @@ class Accounts:
         return self.known.now_us
 
     @asynccontextmanager
-    async def _change(self) -> AsyncIterator[Change]:
+    async def changing(self) -> AsyncIterator[Change]:
         """Known here at once. Raises: Problem (503)."""
         try:
             async with self.store.change() as change:
@@ -66,7 +66,7 @@ class Accounts:
         except AWAY as e:
             raise away(type(e).__name__) from None
 
-    async def _tell(self, by: Caller, account: str, change: str, **facts: Any) -> None:
+    async def tell(self, by: Caller, account: str, change: str, **facts: Any) -> None:
         """On the ledger. Raises: Problem: it isn't there."""
         answer = await self.client.call(
             c.StoreRecord(REGISTRY, account, {"change": change, **facts}), Caller(by.actor, "", by.correlation, by.trace, origin=by.origin)
@@ -83,7 +83,7 @@ class Accounts:
             raise malformed(f"letters, digits and ._@+- were expected, 100 at most, found {name[:120]!r}", "body name")
         _known_roles(roles)
         link, now_us = secrets.token(), self.now_us()
-        async with self._change() as change:
+        async with self.changing() as change:
             if await change.rows("SELECT 1 FROM users WHERE name = %s", name):
                 raise _refused(f"a user {name} exists already", "ALREADY_EXISTS")
             if await change.rows("SELECT 1 FROM api_keys WHERE actor = %s AND revoked_us = 0 AND expires_us > %s", name, now_us):
@@ -94,14 +94,14 @@ class Accounts:
                 "INSERT INTO users (name, roles, tenants, active, link, link_us, created_us, created_by) VALUES (%s, %s, %s, true, %s, %s, %s, %s)",
                 name, roles, tenants, secrets.verifier(link), now_us + LINK_S * 1_000_000, now_us, by.actor,
             )  # fmt: skip
-            await self._tell(by, f"user:{name}", "made", roles=roles, tenants=tenants, active=True)
+            await self.tell(by, f"user:{name}", "made", roles=roles, tenants=tenants, active=True)
         return self.known.users[name], link
 
     async def change_user(self, by: Caller, name: str, roles: list[str] | None, tenants: list[str] | None, active: bool | None) -> User:
         """A suspended user's sessions end, and their keys are refused."""
         if roles is not None:
             _known_roles(roles)
-        async with self._change() as change:
+        async with self.changing() as change:
             old = await _user(change, name)
             new = msgspec.structs.replace(
                 old, roles=old.roles if roles is None else roles, tenants=old.tenants if tenants is None else tenants,
@@ -114,38 +114,40 @@ class Accounts:
             )
             if not new.active:
                 await change.rows("DELETE FROM sessions WHERE name = %s", name)
-            await self._tell(by, f"user:{name}", "changed", roles=new.roles, tenants=new.tenants, active=new.active)
+            await self.tell(by, f"user:{name}", "changed", roles=new.roles, tenants=new.tenants, active=new.active)
         return self.known.users[name]
 
     async def remove_user(self, by: Caller, name: str) -> None:
         """With their sessions; the keys that act as them are revoked."""
-        async with self._change() as change:
+        async with self.changing() as change:
             if _administers(await _user(change, name)):
                 await _another_administrator(change, name)
             await change.rows(
                 "UPDATE api_keys SET revoked_us = %s, revoked_by = %s WHERE actor = %s AND revoked_us = 0", self.now_us(), by.actor, name
             )
+            await change.rows("DELETE FROM passkeys WHERE issuer = '' AND name = %s", name)
             await change.rows("DELETE FROM users WHERE name = %s", name)
-            await self._tell(by, f"user:{name}", "removed")
+            await self.tell(by, f"user:{name}", "removed")
 
     async def reset(self, by: Caller, name: str) -> tuple[int, str]:
-        """The password is no longer good, nor is any session; (until when, the text of a one-time link)."""
+        """The password is no longer good, nor is any session or passkey; (until when, the text of a one-time link)."""
         link, until_us = secrets.token(), self.now_us() + LINK_S * 1_000_000
-        async with self._change() as change:
+        async with self.changing() as change:
             await _user(change, name)
             await change.rows(
                 "UPDATE users SET password = '', failures = 0, locked_us = 0, link = %s, link_us = %s WHERE name = %s",
                 secrets.verifier(link), until_us, name,
             )  # fmt: skip
             await change.rows("DELETE FROM sessions WHERE name = %s", name)
-            await self._tell(by, f"user:{name}", "reset")
+            await change.rows("DELETE FROM passkeys WHERE issuer = '' AND name = %s", name)
+            await self.tell(by, f"user:{name}", "reset")
         return until_us, link
 
     async def first(self) -> tuple[str, str] | None:
         """(name, link) of the first administrator, when nobody can sign in as one. None: somebody can."""
         name, by, link = "admin", Caller("flowledger"), secrets.token()
         now_us = self.now_us()
-        async with self._change() as change:
+        async with self.changing() as change:
             if await change.rows("SELECT 1 FROM users WHERE active AND password <> '' AND %s = ANY (roles)", ADMINISTRATOR):
                 return None
             await change.rows(
@@ -153,7 +155,7 @@ class Accounts:
                 "ON CONFLICT (name) DO UPDATE SET active = true, roles = excluded.roles, link = excluded.link, link_us = excluded.link_us",
                 name, [ADMINISTRATOR], [""], secrets.verifier(link), now_us + LINK_S * 1_000_000, now_us, by.actor,
             )  # fmt: skip
-            await self._tell(by, f"user:{name}", "made", roles=[ADMINISTRATOR], tenants=[""], active=True)
+            await self.tell(by, f"user:{name}", "made", roles=[ADMINISTRATOR], tenants=[""], active=True)
         return name, link
 
     # --- passwords and sessions ------------------------------------------------------------------------------------------------
@@ -163,11 +165,11 @@ class Accounts:
         now_us = self.now_us()
         try:
             kept = await self.store.attempt(name, now_us, ATTEMPTS_MAX, now_us + LOCKED_S * 1_000_000)
-            if not await self._fits(kept or "", password):
+            if not await self.fits(kept or "", password):
                 log_.warning("a sign-in failed", name=name[:100], locked_or_unknown=kept is None)
                 raise unknown(REFUSED)
             await self.store.succeeded(name, now_us)
-            return await self._begin(name)
+            return await self.begin(name)
         except AWAY as e:
             raise away(type(e).__name__) from None
 
@@ -182,7 +184,7 @@ class Accounts:
             raise unknown("this link is not good (any more): ask an administrator for a new one")
         name = str(found[0]["name"])
         kept = await self._hashed(name, password)
-        async with self._change() as change:
+        async with self.changing() as change:
             taken = await change.rows(
                 "UPDATE users SET password = %s, failures = 0, locked_us = 0, link = NULL, link_us = 0, signed_in_us = %s WHERE link = %s RETURNING name",
                 kept,
@@ -192,9 +194,9 @@ class Accounts:
             if not taken:
                 raise unknown("this link has been used")
             await change.rows("DELETE FROM sessions WHERE name = %s", name)
-            await self._tell(Caller(name, "", by.correlation, by.trace, origin=by.origin), f"user:{name}", "password chosen")
+            await self.tell(Caller(name, "", by.correlation, by.trace, origin=by.origin), f"user:{name}", "password chosen")
         try:
-            return await self._begin(name)
+            return await self.begin(name)
         except AWAY as e:
             raise away(type(e).__name__) from None
 
@@ -203,16 +205,16 @@ class Accounts:
         now_us = self.now_us()
         try:
             kept = await self.store.attempt(identity.actor, now_us, ATTEMPTS_MAX, now_us + LOCKED_S * 1_000_000)
-            if not await self._fits(kept or "", old):
+            if not await self.fits(kept or "", old):
                 raise Problem("FORBIDDEN", "the old password doesn't fit, or there were too many attempts", where="body old")
             await self.store.succeeded(identity.actor, now_us)
         except AWAY as e:
             raise away(type(e).__name__) from None
         hashed = await self._hashed(identity.actor, new, "body new")
-        async with self._change() as change:
+        async with self.changing() as change:
             await change.rows("UPDATE users SET password = %s WHERE name = %s", hashed, identity.actor)
             await change.rows("DELETE FROM sessions WHERE name = %s AND verifier <> %s", identity.actor, identity.verifier)
-            await self._tell(by, f"user:{identity.actor}", "password changed")
+            await self.tell(by, f"user:{identity.actor}", "password changed")
 
     async def sign_out(self, identity: Identity, everywhere: bool) -> None:
         try:
@@ -222,7 +224,7 @@ class Accounts:
         except AWAY as e:
             raise away(type(e).__name__) from None
 
-    async def _begin(self, name: str) -> tuple[str, Session]:
+    async def begin(self, name: str) -> tuple[str, Session]:
         text, now_us = secrets.token(), self.now_us()
         session = Session(
             verifier=secrets.verifier(text), name=name, csrf=secrets.token(), began_us=now_us, seen_us=now_us,
@@ -242,7 +244,7 @@ class Accounts:
         except Busy:
             raise _busy() from None
 
-    async def _fits(self, kept: str, password: str) -> bool:
+    async def fits(self, kept: str, password: str) -> bool:
         if len(password) > PASSWORD_MAX:
             return False
         try:
@@ -275,7 +277,7 @@ class Accounts:
             raise _refused(f"more than 0 and {self.settings.key_days_max:g} days at most were expected, found {days:g}", where="body days")
         id, now_us = secrets.new_id(), self.now_us()
         text = secrets.key_of(id)
-        async with self._change() as change:
+        async with self.changing() as change:
             if not mine and await change.rows("SELECT 1 FROM users WHERE name = %s", actor):
                 raise Problem("FORBIDDEN", f"{actor} is a user: only they make keys that act as them", where="body actor")
             await change.rows("DELETE FROM api_keys WHERE greatest(revoked_us, expires_us) < %s", now_us - 400 * DAY_US)
@@ -289,17 +291,17 @@ class Accounts:
                 "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 id, secrets.verifier(text), name, actor, roles, tenant, now_us, maker.actor, expires_us,
             )  # fmt: skip
-            await self._tell(by, f"api-key:{id}", "made", name=name, actor=actor, roles=roles, tenant=tenant, expires_us=expires_us)
+            await self.tell(by, f"api-key:{id}", "made", name=name, actor=actor, roles=roles, tenant=tenant, expires_us=expires_us)
         return self.known.keys[id], text
 
     async def revoke_key(self, by: Caller, maker: Identity, id: str) -> None:
-        async with self._change() as change:
+        async with self.changing() as change:
             found = await change.rows("SELECT actor, created_by, revoked_us FROM api_keys WHERE id = %s", id)
             if not found or (maker.actor not in (found[0]["actor"], found[0]["created_by"]) and "users:write" not in maker.rights):
                 raise Problem("NOT_FOUND", f"no API key {id[:80]}")
             if not found[0]["revoked_us"]:
                 await change.rows("UPDATE api_keys SET revoked_us = %s, revoked_by = %s WHERE id = %s", self.now_us(), maker.actor, id)
-                await self._tell(by, f"api-key:{id}", "revoked")
+                await self.tell(by, f"api-key:{id}", "revoked")
 
 
 def _busy() -> Problem:

@@ -34,6 +34,8 @@ IDENTITY, CALLER, HEADERS = "flowledger_identity", "flowledger_caller", "flowled
 CLEAR = "flowledger_clear_text"
 #: the framework's own pages about the API
 DOCUMENTS = "/v1/docs"
+#: in the scope of a request: the passkey that it was shown by (`api/access/stepping.py`)
+PROOF = "flowledger_proof"
 #: methods that change nothing
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -252,6 +254,12 @@ def secure(host: str) -> bool:
     """Whether a cookie goes over TLS alone: always, but to a server on this machine, which browsers reach without."""
     name = host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.rsplit(":", 1)[0]
     return name.lower() not in LOOPBACK
+
+
+def base_of(connection: Any, settings: Settings) -> str:
+    """This server, as a browser reaches it."""
+    host = connection.headers.get("host", "")
+    return settings.callback_url.rstrip("/") or f"{'https' if secure(host) else 'http'}://{host}"
 
 
 def uncovered(app: Any, look: Any) -> list[str]:

@@ -147,8 +147,8 @@ class Gateway:
         `access`: told of each call. `refusals`: told of those that were not allowed. `rates`: how often who may ask."""
         self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
         self.door, self.refusals, self.rates = door, refusals or Refusals(client), rates
-        #: operations that need a second person, which nobody can bring to this door
-        self.second: frozenset[str] = frozenset()
+        #: operations that need what nobody can bring to this door (a second person, a passkey), and what
+        self.second: Mapping[str, str] = {}
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -252,7 +252,7 @@ class Gateway:
             else:
                 caller, _ = self._known(self.door, method, request, metadata, connection)
             if self.second and (named := NAMES.get(method.name)) is not None and named[0] in self.second:
-                raise Refused(PERMISSION_DENIED, f"{named[0]} needs a second person: ask over HTTP (docs/security.md)")
+                raise Refused(PERMISSION_DENIED, f"{named[0]} needs {self.second[named[0]]}: ask over HTTP (docs/security.md)")
             try:
                 return await method.unary(self, request, Call(caller, connection))
             except Foreign as e:

@@ -36,6 +36,14 @@ _TABLES = (
     " expires_us bigint NOT NULL, issuer text NOT NULL, subject text NOT NULL, sid text NOT NULL, roles text[] NOT NULL,"
     " groups text[] NOT NULL, tenants text[] NOT NULL)",
     "CREATE INDEX IF NOT EXISTS guests_of ON guests (issuer, subject, began_us)",
+    "CREATE TABLE IF NOT EXISTS passkeys ("
+    " id text PRIMARY KEY, issuer text NOT NULL, name text NOT NULL, title text NOT NULL, public_key bytea NOT NULL, sign_count bigint NOT NULL,"
+    " transports text[] NOT NULL, rp_id text NOT NULL, backed_up boolean NOT NULL, created_us bigint NOT NULL, used_us bigint NOT NULL DEFAULT 0)",
+    "CREATE INDEX IF NOT EXISTS passkeys_of ON passkeys (issuer, name)",
+    "CREATE TABLE IF NOT EXISTS challenges ("
+    " id text PRIMARY KEY, purpose text NOT NULL, issuer text NOT NULL, name text NOT NULL, nonce bytea NOT NULL, request bytea NOT NULL,"
+    " operation text NOT NULL, path text NOT NULL, begun_us bigint NOT NULL, until_us bigint NOT NULL, proof jsonb, used_by text)",
+    "CREATE INDEX IF NOT EXISTS challenges_of ON challenges (purpose, issuer, name, begun_us)",
 )
 
 
@@ -90,6 +98,40 @@ class Guest(Session, frozen=True, kw_only=True):
     roles: list[str]
     groups: list[str]
     tenants: list[str]
+
+
+class Passkey(msgspec.Struct, frozen=True, kw_only=True):
+    """`issuer`: empty: of a user here. `sign_count`: how often it has signed, as it says itself (0: it doesn't count). `rp_id`: the name of the server that it is for."""
+
+    id: str
+    issuer: str
+    name: str
+    title: str
+    public_key: bytes
+    sign_count: int
+    transports: list[str]
+    rp_id: str
+    backed_up: bool
+    created_us: int
+    used_us: int
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """`purpose`: `add`, `sign-in`, `step-up`. `request`: the hash of what it is for; empty: of nothing but itself. `proof`: of a step-up, once it was shown;
+    `used_by`: the id of the request that has used it (empty: it had none)."""
+
+    id: str
+    purpose: str
+    issuer: str
+    name: str
+    nonce: bytes
+    request: bytes
+    operation: str
+    path: str
+    begun_us: int
+    until_us: int
+    proof: dict[str, Any] | None = None
+    used_by: str | None = None
 
 
 class Change:

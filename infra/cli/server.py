@@ -75,6 +75,8 @@ class Server:
             sent["X-Tenant"] = tenant
         if approval := os.environ.get("FLOWLEDGER_APPROVAL"):
             sent["X-Approval"] = approval
+        if shown := os.environ.get("FLOWLEDGER_STEP_UP_ID"):
+            sent["X-Step-Up"] = shown
         if self._clear:
             sent["X-Clear-Text"] = self._clear
         if "Authorization" not in (more or {}) and (token := self._key()):
@@ -183,4 +185,6 @@ def problem(status: int, answer: Any) -> None:
     where = ", ".join(e["where"] for e in answer.get("errors", ()) if e.get("where"))
     message = f"{text}{f' (at {where})' if where else ''} [{answer.get('code', status)}]"
     hint = f"sign in with `{command()} login`, or set FLOWLEDGER_API_KEY" if status == 401 else ""
+    if isinstance(asked := answer.get("step_up"), dict):
+        hint = f"show your passkey in a browser on this server's page {asked['page']}, then say the same again with FLOWLEDGER_STEP_UP_ID={asked['id']} before it"
     raise Failed(message, UNREACHABLE if status in (502, 503) else NO, hint, problem=answer)

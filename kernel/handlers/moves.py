@@ -21,7 +21,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import files, tasks
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.state import Task
-from flowledger.kernel.tasks import assignment, clock
+from flowledger.kernel.tasks import assignment, clock, step_up
 from flowledger.kernel.values import shown
 
 #: bytes of a comment, a reason
@@ -73,6 +73,8 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
     if row is None or e.move in ("complete", "fail"):
         return _invalid(f"expected one of {', '.join(m for m in MOVES if m not in ('complete', 'fail'))}, found '{e.move}'")
     if (refused := holders.refuse(d, task, e.move)) is not None:
+        return refused
+    if e.move == "skip" and (refused := step_up.refuse(d, task, "skip")) is not None:
         return refused
     event, allowed, status = row
     if task.status not in allowed:

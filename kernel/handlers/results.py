@@ -15,7 +15,7 @@ from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping, tasks
 from flowledger.kernel.state import Instance, Task
-from flowledger.kernel.tasks import assignment, clock, duties, guards, rules
+from flowledger.kernel.tasks import assignment, clock, duties, guards, rules, step_up
 from flowledger.kernel.values import shown
 
 RESULTS = ("success", "partial_success")
@@ -30,6 +30,8 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     refused = duties.refuse(d, task, "complete") if task.type in rules.PEOPLE else None  # also of what was kept until now
     if refused is None and not (e.fence and task.worker):  # else it shows its lease
         refused = holders.refuse(d, task, "complete")
+    if refused is None:
+        refused = step_up.refuse(d, task, "complete")
     if refused is not None:
         return refused
     if e.variables is not None and not isinstance(e.variables, dict):
@@ -202,6 +204,8 @@ def throw_error(d: Decision, e: c.ThrowTaskError) -> Rejected | None:
     if isinstance(task, Rejected):
         return task
     if (refused := holders.refuse(d, task, "fail", e.fence)) is not None:
+        return refused
+    if (refused := step_up.refuse(d, task, "throw an error from")) is not None:
         return refused
     i = d.state.instances.get(task.instance)
     if i is None:

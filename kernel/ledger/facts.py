@@ -50,6 +50,7 @@ class Facts:
         javascript: runs scripts in JavaScript; None: a script task in it is an incident.
         stack_traces: those of failures are kept.
         retry: the retry policy of tasks of workers for which neither the model nor a task definition says anything; None: three attempts at once.
+        step_up: what is marked is done by who has shown a passkey (`kernel/tasks/step_up.py`); False: in trials, where nobody is.
         vault: seals and opens protected variables; None: there are no keys, and no model that protects any is taken.
     """
 
@@ -68,6 +69,7 @@ class Facts:
         "rng_salt",
         "spread",
         "stack_traces",
+        "step_up",
         "steps_max",
         "triggers",
         "value_max",
@@ -93,8 +95,9 @@ class Facts:
         stack_traces: bool = True,
         vault: Vault | None = None,
         retry: Mapping[str, Any] | None = None,
+        step_up: bool = True,
     ) -> None:
-        self.retry = retry
+        self.retry, self.step_up = retry, step_up
         self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
         self.now_us, self.vault = now_us, vault
         #: None: nobody watches

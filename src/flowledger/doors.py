@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flowledger.infra.settings import SettingsError
@@ -74,7 +74,7 @@ async def grpc(
     door: Any,
     refusals: Any,
     rates: Any = None,
-    second: Iterable[str] = (),
+    second: Mapping[str, str] | None = None,
 ) -> Any:
     """The gateway's server. `place`: host and port; `refusals`: who counts what is not let in, of a process with an API."""
     from flowledger.api.grpc.gateway import Gateway
@@ -82,7 +82,7 @@ async def grpc(
 
     tracer = telemetry.tracer if telemetry.tracer.on else None
     gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals, rates=rates)
-    gateway.second = frozenset(second)
+    gateway.second = second or {}
     return await listen(gateway, *place, tls=tls, sock=listener)
 
 

@@ -35,6 +35,10 @@ def check(s: Settings) -> None:
             f"setting host is {s.host!r} and auth is none: without sign-in the server listens on loopback only ({', '.join(LOOPBACK)}). "
             "Set FLOWLEDGER_AUTH=local (docs/security.md), or listen on loopback"
         )
+    if s.auth == "none" and s.step_up:
+        raise SettingsError(
+            f"setting step_up is {','.join(s.step_up)} and auth is none: without sign-in nobody has a passkey (docs/security.md)"
+        )
     if s.auth == "oidc" and not s.oidc_file:
         raise SettingsError("setting auth is oidc and oidc_file is empty: expected a file of issuers (docs/security.md)")
     if s.oidc_file and s.auth != "oidc":

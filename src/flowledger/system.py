@@ -521,7 +521,10 @@ class System:
             self.door,
             refusals,
             self._rates(),
-            self.settings.second_person,
+            {
+                **dict.fromkeys(self.settings.step_up, "a fresh proof by a passkey"),
+                **dict.fromkeys(self.settings.second_person, "a second person"),
+            },
         )
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

@@ -217,7 +217,7 @@ OPEN = frozenset({
 #: of one process, here another tenant's
 REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export", "list_forecasts", "list_anomalies"})
 #: without sign-in there are none; with it: tests/signin
-ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})
+ACCOUNTS = frozenset({"me", "session", "users", "api-keys", "step-ups"})
 MOVES = {"tasks": "claim", "definitions": "publish"}
 
 

@@ -124,6 +124,8 @@ ACTIVITIES = [
      '= 2" target="a"', '= 2" target="b"'),
     ("NOT_BY_UNKNOWN", 'userTask t\n<flowledger:task notBy="t, zz"/>', "t, zz", "t"),
     ("NOT_BY_UNKNOWN", 'serviceTask t\n<flowledger:task notBy="t"/>', ' notBy="t"', ""),
+    ("STEP_UP_INVALID", 'userTask t\n<flowledger:task stepUp="yes"/>', "yes", "true"),
+    ("STEP_UP_INVALID", 'serviceTask t\n<flowledger:task stepUp="true"/>', ' stepUp="true"', ""),
     ("DECISION_RESULT_LOST", 'businessRuleTask t\n<zeebe:calledDecision decisionId="d"/>', '"d"', '"d" resultVariable="x"'),
 ]  # fmt: skip
 

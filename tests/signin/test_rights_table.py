@@ -66,6 +66,8 @@ def test_the_table_has_each_route_and_each_call(world):
         "POST /v1/session",
         "POST /v1/session/link",
         "GET /v1/session/issuers",
+        "POST /v1/session/passkeys",
+        "POST /v1/session/passkey",
         "GET /oidc/{name}",
         "GET /oidc/{name}/back",
         "POST /oidc/{name}/logout",

@@ -58,6 +58,7 @@ declare(
         "VERSION_TAG_EMPTY": ("warning", "A version tag is empty", "zeebe:versionTag", '<zeebe:versionTag value="..."/>'),
         "RETRIES_INVALID": ("error", "Retries are no whole number of 0 or more", "zeebe:taskDefinition", "a whole number or an expression"),
         "NOT_BY_UNKNOWN": ("error", "A separation of duties names what is no work of people of this process", "flowledger:task", "notBy names user tasks by their ids"),
+        "STEP_UP_INVALID": ("error", "A step-up is neither true nor false, or is on what no person does", "flowledger:task", 'stepUp="true" on a user task'),
         "HEADER_WITHOUT_KEY": ("warning", "A task header has no key", "zeebe:taskHeaders", 'key="..."'),
         "HEADER_TWICE": ("warning", "Two task headers have the same key: the last counts", "zeebe:taskHeaders", "remove one"),
         "MAPPING_TWICE": ("warning", "Two mappings have the same target: the last counts", "zeebe:ioMapping", "remove one"),
@@ -102,6 +103,11 @@ def _duties(r: Any, process: Process, node: Node) -> None:
             say(r, "NOT_BY_UNKNOWN", node, f"'{node.id}' is not for who did '{name}', which is no user task of the process")
         elif node.kind != "userTask":
             say(r, "NOT_BY_UNKNOWN", node, f"'{node.id}' is a {node.kind}: a separation of duties is between user tasks")
+    if own is not None and (given := own.get("stepUp")) is not None:
+        if given not in ("true", "false"):
+            say(r, "STEP_UP_INVALID", node, f"stepUp of '{node.id}': expected true or false, found {given[:40]!r}")
+        elif node.kind != "userTask":
+            say(r, "STEP_UP_INVALID", node, f"'{node.id}' is a {node.kind}: a step-up is for user tasks")
 
 
 def _handled(process: Process) -> dict[str, int]:

@@ -21,7 +21,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "task": (
         frozenset(
             "sla calendar definition condition strategy skills groups users fallback assignTimeout place permissions assigneeKind statusVariable category "
-            "kind input_schema notBy output_schema reference reminders".split()
+            "kind input_schema notBy output_schema reference reminders stepUp".split()
         ),
         frozenset({"assignment", "escalation", "reminder"}),
     ),

@@ -74,6 +74,18 @@ async function answer(response: Response): Promise<unknown> {
 /** Where a token stands for the person, no cookie of the browser does. */
 const ask = (url: string, init: RequestInit) => fetch(url, byToken() ? { ...init, credentials: "omit" } : init);
 
+/** A change. What takes a fresh proof by a passkey has it shown, and is asked once more. */
+async function shown(url: string, init: RequestInit & { headers: Record<string, string> }): Promise<Response> {
+  const response = await ask(url, init);
+  if (response.status !== 403 || "X-Step-Up" in init.headers) return response;
+  const problem = (await response.clone().json().catch(() => ({}))) as Problem;
+  if (problem.code !== "STEP_UP_NEEDED") return response;
+  const id = await (await import("./passkeys")).stepUp(problem);
+  if (!id) return response;
+  init.headers["X-Step-Up"] = id;
+  return ask(url, init);
+}
+
 /** Answers that were asked for before the page was there, by their address: each is taken once, and not when it has become old. */
 const ahead = new Map<string, { until: number; answer: Promise<Response> }>();
 const AHEAD_MS = 5_000;
@@ -197,10 +209,10 @@ export async function carryOut(kept: second.Kept): Promise<unknown> {
 }
 
 async function tried({ method, url, body, more }: second.Asked, id: string, also: Record<string, string>, signal?: AbortSignal): Promise<Response> {
-  const init: RequestInit = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body, signal };
+  const init: RequestInit & { headers: Record<string, string> } = { method, headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more, ...also }), body, signal };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await ask(url, init);
+      const response = await shown(url, init);
       if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;

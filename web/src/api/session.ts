@@ -16,7 +16,7 @@ let first: Promise<void> | undefined;
 export const whoAmIAtStart = () => (first ??= whoAmI());
 
 /** Sign in, and look whether the browser has kept the session: over plain HTTP to another machine it doesn't. */
-async function begun(asked: Promise<Me>): Promise<void> {
+export async function begun(asked: Promise<Me>): Promise<void> {
   await asked;
   try {
     told(await get("/me"));

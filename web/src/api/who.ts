@@ -6,6 +6,7 @@ import { storage } from "~/shared/storage";
  */
 export interface Me {
   auth: string;
+  kind: string;
   name: string;
   roles: string[];
   rights: string[];

@@ -126,6 +126,9 @@ function Person() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>{person.roles.join(", ") || t("shell.noroles")}</Menu.Label>
+          <Menu.Item component={Link} to="/account">
+            {t("account.title")}
+          </Menu.Item>
           <Menu.Item onClick={() => void signOut(false)}>{t("shell.signout")}</Menu.Item>
           <Menu.Item onClick={() => void signOut(true)}>{t("shell.signout.everywhere")}</Menu.Item>
         </Menu.Dropdown>

@@ -1,6 +1,6 @@
 import { Alert, Button, Center, Divider, Group, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Fragment, useEffect, useLayoutEffect, useRef, useState, type FormEvent, type ReactNode } from "react";
+import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { createPortal } from "react-dom";
 import { ApiError } from "~/api/client";
 import { useSignIn } from "~/api/me";
@@ -97,25 +97,27 @@ function SignIn({ link, done, whose, other }: { link: string; done: () => void; 
   const [again, setAgain] = useState("");
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState(() => failureOf(t));
+  const passkeys = useMemo(() => typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential && !/^[\d.]+$|^\[/.test(location.hostname), []);
   const others = useQuery({ queryKey: ["issuers"], queryFn: issuers, enabled: !link });
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  /** By a form the password, else a passkey. */
+  const submit = async (event?: FormEvent) => {
+    event?.preventDefault();
     if (link && password !== again) return setFailed(t("signin.differ"));
     setBusy(true);
     setFailed("");
     try {
-      const same = whose !== "" && name.trim() === whose;
+      const same = whose !== "" && event !== undefined && name.trim() === whose;
       if (!same) {
         client.clear();
         other();
       }
-      await (link ? byLink(link, password) : signIn(name.trim(), password));
+      await (!event ? (await import("~/api/passkeys")).signIn() : link ? byLink(link, password) : signIn(name.trim(), password));
       if (location.pathname === "/sign-in") location.replace("/");
       if (same) void client.invalidateQueries();
       done();
     } catch (e) {
       const code = e instanceof ApiError ? e.problem.code : "";
-      setFailed(code === "NO_COOKIE" ? t("signin.nocookie") : code === "UNAUTHENTICATED" && !link ? t("signin.wrong") : e instanceof Error ? e.message : String(e));
+      setFailed(code === "NO_COOKIE" ? t("signin.nocookie") : code === "UNAUTHENTICATED" && !link ? t(event ? "signin.wrong" : "signin.passkey.wrong") : !event && !(e instanceof ApiError) ? t("signin.passkey.none") : e instanceof Error ? e.message : String(e));
     } finally {
       setBusy(false);
     }
@@ -147,6 +149,11 @@ function SignIn({ link, done, whose, other }: { link: string; done: () => void; 
           <Button type="submit" loading={busy}>
             {t(link ? "signin.set" : "signin.go")}
           </Button>
+          {!link && passkeys && (
+            <Button variant="default" loading={busy} onClick={() => void submit()}>
+              {t("signin.passkey")}
+            </Button>
+          )}
           {!!others.data?.length && <Divider label={t("signin.or")} />}
           {others.data?.map((i) => (
             <Button key={i.name} component="a" variant="default" href={`/oidc/${i.name}?${new URLSearchParams({ to: wanted() })}`}>

@@ -42,6 +42,8 @@ const routes = [
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/kpis", () => import("~/pages/insight/KpisPage"), "KpisPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
+  page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
+  page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),
   page("/approvals", () => import("~/pages/approvals/ApprovalsPage"), "ApprovalsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];

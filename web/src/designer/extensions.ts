@@ -21,6 +21,7 @@ const GROUPS: { id: string; on: string[]; fields: Field[] }[] = [
     fields: [
       { of: "flowledger:Task", name: "strategy", choices: ["", "role", "skill", "least_loaded", "round_robin", "weighted", "first"] },
       ...["reference", "groups", "users", "skills", "fallback", "assignTimeout", "notBy"].map((name): Field => ({ of: "flowledger:Task", name })),
+      { of: "flowledger:Task", name: "stepUp", choices: ["", "true"] },
     ],
   },
   { id: "time", on: ["bpmn:UserTask", "bpmn:ServiceTask", "bpmn:Process"], fields: ["sla", "calendar"].map((name): Field => ({ of: "flowledger:Task", name })) },

@@ -187,6 +187,7 @@ export const designer: Record<string, string> = {
   "designer.own.task.fallback": "Wenn niemand passt",
   "designer.own.task.assignTimeout": "Zugeteilt binnen",
   "designer.own.task.notBy": "Nicht durch, wer erledigt hat (IDs)",
+  "designer.own.task.stepUp": "Mit Passkey bestätigen",
   "designer.own.task.sla": "Erledigt binnen (Arbeitszeit)",
   "designer.own.task.calendar": "Kalender",
   "designer.own.retry.maxAttempts": "Versuche höchstens",

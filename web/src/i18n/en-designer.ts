@@ -187,6 +187,7 @@ export const designer: Record<string, string> = {
   "designer.own.task.fallback": "When nobody fits",
   "designer.own.task.assignTimeout": "Assigned within",
   "designer.own.task.notBy": "Not by who did (ids of tasks)",
+  "designer.own.task.stepUp": "Shown by a passkey",
   "designer.own.task.sla": "Done within (working time)",
   "designer.own.task.calendar": "Calendar",
   "designer.own.retry.maxAttempts": "Attempts at most",

@@ -17,7 +17,7 @@ export function Anomalies({ search, process }: Part) {
   const asked = last && !SHORT.includes(last) ? { ...search, last: last === "1h" ? "24h" : "7d" } : search;
   const report = useReport("/reports/anomalies", asked, { process });
   const date = (at: string) => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
-  const value = (kind: string, n: number) => (kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
+  const value = (kind: string, n?: number | null) => (n == null ? "" : kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));
   return (
     <Answer of={report} empty={(d) => d.items.length === 0 && <Empty title={t("anomalies.none")}>{t("anomalies.none.hint", { n: d.asked, from: date(d.from), to: date(d.to) })}</Empty>}>
       {(d) => (
@@ -35,13 +35,19 @@ export function Anomalies({ search, process }: Part) {
               </Table.Thead>
               <Table.Tbody>
                 {d.items.map((i) => (
-                  <Table.Tr key={`${i.kind} ${i.element} ${i.from}`}>
+                  <Table.Tr key={`${i.kind} ${i.instance} ${i.element} ${i.variable} ${i.from}`}>
                     <Table.Td>
-                      <Anchor size="sm" renderRoot={(props) => <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />}>
-                        <When at={i.from} exact />
-                      </Anchor>
+                      {i.instance ? (
+                        <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance! }} {...props} />}>
+                          <When at={i.from} exact />
+                        </Anchor>
+                      ) : (
+                        <Anchor size="sm" renderRoot={(props) => <Link to="/instances" search={instancesOf(process, i.from, i.to)} {...props} />}>
+                          <When at={i.from} exact />
+                        </Anchor>
+                      )}
                     </Table.Td>
-                    <Table.Td>{i.kind === "volume" ? t("anomalies.volume") : t("anomalies.duration", { element: i.element ?? "" })}</Table.Td>
+                    <Table.Td>{t(`anomalies.${i.kind}`, { element: i.element ?? "", variable: i.variable ?? "" })}</Table.Td>
                     <Table.Td ta="right">{value(i.kind, i.value)}</Table.Td>
                     <Table.Td ta="right">{value(i.kind, i.usual)}</Table.Td>
                     <Table.Td ta="right">{i.p_value < 0.001 ? `< ${(0.001).toLocaleString(language)}` : i.p_value.toLocaleString(language, { maximumFractionDigits: 3 })}</Table.Td>
