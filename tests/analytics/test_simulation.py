@@ -180,7 +180,10 @@ def test_a_plan_that_makes_no_sense_is_said(change, says):
 
 def test_null_takes_away_what_is_there_and_nothing_of_what_is_not():
     """People are named at an element whether or not the history has it: `wait` is then not learned."""
-    people = {"elements": {"seen": {"wait": None, "resource": "x"}, "never": {"wait": None, "resource": "x"}}, "resources": {"x": {"count": 1}}}
+    people = {
+        "elements": {"seen": {"wait": None, "resource": "x"}, "never": {"wait": None, "resource": "x"}},
+        "resources": {"x": {"count": 1}},
+    }
     found = pl.changed({"elements": {"seen": {"wait": "PT1H", "work": "PT1M"}}}, people)
     assert found["elements"] == {"seen": {"work": "PT1M", "resource": "x"}, "never": {"resource": "x"}}
     assert pl.read({"arrival": {"every": "PT1M"}, **found}).elements["never"].resource == "x"
