@@ -147,6 +147,7 @@ export const ahead: Record<string, string> = {
   "whatif.unfinished": "Nicht zu Ende",
   "whatif.wait": "Warten an {element}",
   "whatif.busy": "Ausgelastet: {name}",
+  "whatif.same": "kein Unterschied",
   "whatif.longer": "{time} länger",
   "whatif.shorter": "{time} kürzer",
   "whatif.chance": "kann Zufall sein",

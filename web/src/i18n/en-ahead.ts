@@ -147,6 +147,7 @@ export const ahead: Record<string, string> = {
   "whatif.unfinished": "Not over",
   "whatif.wait": "Waiting at {element}",
   "whatif.busy": "Busy: {name}",
+  "whatif.same": "no difference",
   "whatif.longer": "{time} longer",
   "whatif.shorter": "{time} shorter",
   "whatif.chance": "can be chance",
