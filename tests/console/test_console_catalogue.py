@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flowledger.api.evidence import CONFLICTS
 from flowledger.api.problems import STATUS
 from flowledger.events import wire
 from flowledger.events.base import PRIORITIES
@@ -95,6 +96,14 @@ def test_moves_of_the_console_are_those_of_the_kernel() -> None:
     for move, text in rows:
         offered = sets[text] if text in sets else set(re.findall(r'"(\w+)"', text)) | (sets["OPEN"] if "...OPEN" in text else set())
         assert offered <= MOVES[move][1], move
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_each_conflict_of_rights_says_why(language: str) -> None:
+    words = texts(f"{language}-audit")
+    assert {k for k in words if k.startswith("duties.why.")} == {f"duties.why.{one} {other}" for one, other, _ in CONFLICTS}
+    if language == "en":
+        assert all(words[f"duties.why.{one} {other}"] == why for one, other, why in CONFLICTS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
