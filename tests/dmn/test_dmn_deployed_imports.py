@@ -338,3 +338,26 @@ def test_a_deployment_that_is_refused_leaves_nothing(w: World):
         w.deploy(c=base("1"), b=MIDDLE, broken="<definitions/>")
     assert not w.engine.state.definitions
     assert not isinstance(w.deploy(b=MIDDLE, c=base("1")), Rejected)
+
+
+def test_what_many_ways_lead_to_is_looked_at_once(w: World):
+    """Four models on each of eighteen levels, each with all four below it: 4 ** 17 ways lead to the lowest."""
+    deep, broad = limits.DMN_DEPTH_MAX - 2, 4
+    files = {f"m0x{i}": model(f"m0x{i}", decision("d", "1") if not i else "") for i in range(broad)}
+    for level in range(1, deep):
+        below = [f"m{level - 1}x{i}" for i in range(broad)]
+        for i in range(broad):
+            body = decision(f"d{level}", f"{below[0]}.d{level - 1 or ''} + 1", f"urn:{below[0]}#d{level - 1 or ''}") if not i else ""
+            files[f"m{level}x{i}"] = model(f"m{level}x{i}", body, *(f"{name}=urn:{name}" for name in below))
+    w.deploy(**files)
+    library = w.engine.library
+    asked: list[str] = []
+    graph = library.graph
+
+    def counted(hash: str, name: str) -> Any:
+        asked.append(name)
+        assert len(asked) <= 2 * len(files), "each is looked at once"
+        return graph(hash, name)
+
+    library.graph = counted  # type: ignore[method-assign]
+    assert w.engine.evaluate(f"d{deep - 1}") == deep
