@@ -130,7 +130,7 @@ class StepUps:
         """The passkey that has signed. `owner`: whose it must be; None: whoever's. Raises: Problem (403)."""
         given = answer.get("id")
         try:
-            passkey = await self.challenges.passkey(given) if isinstance(given, str) else None
+            passkey = await self.challenges.passkey(given) if isinstance(given, str) and pk.ID.fullmatch(given) else None
             if passkey is None or (owner is not None and (passkey.issuer, passkey.name) != owner):
                 raise pk.Bad("this passkey is not known" if owner is None else f"this is no passkey of {owner[1]}")
             count = pk.shown(pk.site_of(base), challenge, answer, passkey)

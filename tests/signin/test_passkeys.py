@@ -126,6 +126,7 @@ GARBAGE: list[Any] = [
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}},
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "A" * 8_001, "attestationObject": "AA"}},
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": 5, "attestationObject": {}}},
+    {"id": "A\0A", "rawId": "A\0A", "type": "public-key", "response": {}},
 ]  # fmt: skip
 
 
@@ -138,6 +139,21 @@ async def test_garbage_is_refused_in_words(world, garbage):
     challenge = (await named(world.client()).post("/v1/session/passkeys")).json()
     said = await named(world.client()).post("/v1/session/passkey", json={"id": challenge["id"], "credential": garbage})
     assert said.status_code in (400, 401), said.text
+
+
+async def test_what_the_library_passes_over_is_no_defect_of_ours(world):
+    """Letters that are no base64url, and transports that are no texts."""
+    ann, key = await person(world, "ann", "viewer"), Authenticator()
+    asked = (await ann.post("/v1/me/passkeys/options", json={"password": PASSWORD})).json()
+    credential = key.create(asked["public_key"])
+    credential["response"]["transports"] = [[], "usb", {}, "none"]
+    made = await ann.post("/v1/me/passkeys", json={"id": asked["id"], "title": "t", "credential": credential})
+    assert made.status_code == 201, made.text
+    http = named(world.client())
+    asked = (await http.post("/v1/session/passkeys")).json()
+    credential = key.get(asked["public_key"])
+    credential["response"]["signature"] = "\0" + credential["response"]["signature"]
+    assert (await http.post("/v1/session/passkey", json={"id": asked["id"], "credential": credential})).status_code == 401
 
 
 async def test_a_challenge_is_good_once_for_one_person_one_purpose_and_five_minutes(world):
