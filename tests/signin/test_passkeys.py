@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from webauthn.helpers import base64url_to_bytes, decode_credential_public_key, decoded_public_key_to_cryptography
 
+from flowledger.api import approvals
 from flowledger.api.access import passkeys as passkeys_of
 from flowledger.events.base import Rejected
 from flowledger.infra.accounts import challenges as challenges_of
@@ -308,6 +309,19 @@ async def test_an_operation_takes_a_proof_which_stands_on_the_ledger_and_anybody
     public = decoded_public_key_to_cryptography(decode_credential_public_key(base64url_to_bytes(told["public_key"])))
     signed = base64url_to_bytes(proof.authenticator) + hashlib.sha256(client).digest()
     public.verify(base64url_to_bytes(proof.signature), signed, ec.ECDSA(hashes.SHA256()))  # type: ignore[union-attr,call-arg]
+
+
+async def test_a_removal_takes_a_proof_where_it_is_named(world):
+    services = world.app.state["services"]
+    approvals.check(approvals.names_of(world.app.routes), ("remove_passkey",), "step_up")
+    services.settings = services.settings.model_copy(update={"step_up": ("remove_passkey",)})
+    ann, key = await with_passkey(world)
+    [item] = (await ann.get("/v1/me/passkeys")).json()["items"]
+    said = await ann.delete(f"/v1/me/passkeys/{item['id']}")
+    assert (said.status_code, said.json()["code"]) == (403, "STEP_UP_NEEDED"), said.text
+    id = await shown(ann, said, key)
+    assert (await ann.delete(f"/v1/me/passkeys/{item['id']}", headers={"x-step-up": id})).status_code == 200
+    assert (await ann.get("/v1/me/passkeys")).json()["items"] == []
 
 
 async def test_a_proof_is_for_one_request_once(marked):
