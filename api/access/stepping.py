@@ -108,7 +108,10 @@ class StepUps:
 
     async def show(self, identity: Identity, id: str, base: str) -> dict[str, Any]:
         found = await self._own(identity, id)
-        had = await self.challenges.passkeys(found.issuer, found.name)
+        try:
+            had = await self.challenges.passkeys(found.issuer, found.name)
+        except AWAY as e:
+            raise away(type(e).__name__) from None
         return {
             "id": id, "operation": found.operation, "path": found.path, "request": found.request.hex(), "begun_at": time_text(found.begun_us),
             "expires_at": time_text(found.until_us), "proven": found.proof is not None, "public_key": self._options(base, found, had),

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -415,6 +416,18 @@ async def test_nobody_sees_or_signs_the_request_of_another(marked):
     assert (await bob.post(f"/v1/step-ups/{asked['id']}", json={"credential": key.get(asked["public_key"])})).status_code == 404
     for id in ("0" * 32, "x", "é", ""):
         assert (await ann.post("/v1/messages", json=PAID, headers={"x-step-up": id.encode()})).json()["code"] == "STEP_UP_FAILED"
+
+
+async def test_a_database_that_is_away_is_said_so(marked, monkeypatch):
+    ann, _ = await with_passkey(marked)
+    asked = (await ann.post("/v1/messages", json=PAID)).json()["step_up"]
+
+    async def gone(*_: Any) -> Any:
+        raise psycopg.OperationalError("gone")
+
+    monkeypatch.setattr(challenges_of.Challenges, "passkeys", gone)
+    said = await ann.get(f"/v1/step-ups/{asked['id']}")
+    assert (said.status_code, said.json()["code"]) == (503, "UNAVAILABLE"), said.text
 
 
 async def test_what_the_kernel_wants_shown_comes_with_a_challenge_and_the_proof_goes_along(world):
