@@ -270,6 +270,21 @@ def test_drafts_are_bound_to_their_deployment_and_edited_ones_anew(w: World):
     assert "edited" not in w.codes()
 
 
+def test_what_a_decision_alone_is_still_bound_to_stays(w: World):
+    """Its graph was edited, and so bound to the next version; the decision was not."""
+    w.deploy(c=base("1"))
+    w.deploy(status="draft", b=MIDDLE)
+    first, state = w.key("c"), w.engine.state
+    b, mid = (state.process_versions["", kind, id][1] for kind, id in (("drg", "b"), ("decision", "mid")))
+    w.deploy(c=base("2"))
+    w.engine.do(c.ChangeDefinition(key=b, move="", content=MIDDLE))
+    assert (state.definitions[b].imports, state.definitions[mid].imports) == ({"urn:c": w.key("c")}, {"urn:c": first})
+    with pytest.raises(Refused, match="it is imported by 'mid' version 1"):
+        w.engine.do(c.ChangeDefinition(key=first, move="delete"))
+    w.engine.do(c.ChangeDefinition(key=mid, move="", content=MIDDLE))
+    w.engine.do(c.ChangeDefinition(key=first, move="delete"))
+
+
 def test_an_edited_decision_that_imports_nothing_any_more(w: World):
     w.deploy(status="draft", b=MIDDLE, c=base("1"))
     key = w.engine.state.process_versions["", "decision", "mid"][1]
