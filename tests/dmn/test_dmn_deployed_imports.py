@@ -10,7 +10,8 @@ from flowledger.events import commands as c
 from flowledger.events import definition as de
 from flowledger.events.base import Rejected
 from flowledger.kernel import Partition, limits
-from flowledger.kernel.dmn import linking
+from flowledger.kernel.dmn import evaluation, linking
+from flowledger.kernel.dmn.unit import Unit
 from flowledger.kernel.fold import evolve
 from flowledger.kernel.library import Library
 from flowledger.kernel.lookup import latest
@@ -355,7 +356,7 @@ def test_a_deployment_that_is_refused_leaves_nothing(w: World):
     assert not isinstance(w.deploy(b=MIDDLE, c=base("1")), Rejected)
 
 
-def test_what_many_ways_lead_to_is_looked_at_once(w: World):
+def test_what_many_ways_lead_to_is_looked_at_once(w: World, monkeypatch: pytest.MonkeyPatch):
     """Four models on each of eighteen levels, each with all four below it: 4 ** 17 ways lead to the lowest."""
     deep, broad = limits.DMN_DEPTH_MAX - 2, 4
     files = {f"m0x{i}": model(f"m0x{i}", decision("d", "1") if not i else "") for i in range(broad)}
@@ -375,4 +376,7 @@ def test_what_many_ways_lead_to_is_looked_at_once(w: World):
         return graph(hash, name)
 
     library.graph = counted  # type: ignore[method-assign]
+    made: list[Any] = []
+    monkeypatch.setattr(evaluation, "Unit", lambda *given: made.append(given) or Unit(*given))
     assert w.engine.evaluate(f"d{deep - 1}") == deep
+    assert len(made) <= len(files), "those in between aren't made ready for themselves"
