@@ -22,13 +22,13 @@ _STEP = {"hour": HOUR, "day": timedelta(days=1)}
 
 
 async def anomalies(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
-    """Of whole hours, and of cases that completed, up to now; without a time the last 24 hours."""
-    process = given["process"]
-    start, until = me.span_of(given, datetime.now(UTC), timedelta(hours=24))
-    start, end = me.begin_of("hour", start), me.begin_of("hour", until)
-    hours = int((end - start) / HOUR)
+    """Of whole hours that are over, and of cases that completed, up to now; without a time the last 24 hours."""
+    process, now = given["process"], datetime.now(UTC)
+    start, until = me.span_of(given, now, timedelta(hours=24))
+    start, end = me.begin_of("hour", start), me.begin_of("hour", min(until, now))  # an hour to come isn't silent yet
+    hours = max(0, int((end - start) / HOUR))
     if not 1 <= hours <= HOURS_MAX:
-        raise Senseless(f"from, to: expected 1 to {HOURS_MAX} whole hours, found {hours}")
+        raise Senseless(f"from, to: expected 1 to {HOURS_MAX} whole hours that are over, found {hours}")
     position = await r.position()
     series = await me.measures(r, tenant, {
         "process": process, "measure": "started", "window": "hour", "from": (start - BACK).isoformat(), "to": end.isoformat(),
@@ -36,13 +36,13 @@ async def anomalies(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     counts = [int(item["started"] or 0) for item in series["items"]]
     first = next((n for n, count in enumerate(counts) if count), len(counts))
     asked = {"process": process, "measure": "cycle_time", "group": "element", "window": "hour"}
-    now = await _spreads(r, tenant, asked, start, end)
+    found_now = await _spreads(r, tenant, asked, start, end)
     before = await _spreads(r, tenant, asked, start - BACK / 2, start)
     by_hour: dict[str, dict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
     for element, found in before.items():
         for at, buckets in found.items():
             by_hour[element][at.hour].update(buckets)
-    mine = {e: {int((at - start) / HOUR): b for at, b in found.items()} for e, found in now.items()}
+    mine = {e: {int((at - start) / HOUR): b for at, b in found.items()} for e, found in found_now.items()}
     questions = [*an.volumes(counts[min(first, len(counts) - hours) :], hours), *an.durations(by_hour, mine, start.hour)]
     odd, judged, whole = await odd_cases.judged(r, tenant, process, start, until)
     items: list[Row] = [

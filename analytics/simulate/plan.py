@@ -179,8 +179,8 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             for key, each in value.items():
                 if each is None:
                     mine.pop(key, None)
-                elif isinstance(each, dict) and isinstance(mine.get(key), dict) and name in ("elements", "resources"):
-                    mine[key] = {k: v for k, v in {**mine[key], **each}.items() if v is not None}
+                elif isinstance(each, dict) and isinstance(mine.get(key, {}), dict) and name in ("elements", "resources"):
+                    mine[key] = {k: v for k, v in {**mine.get(key, {}), **each}.items() if v is not None}
                 else:
                     mine[key] = each
             found[name] = mine

@@ -178,6 +178,17 @@ def test_a_plan_that_makes_no_sense_is_said(change, says):
     assert says in pl.problem({**queue(0.5), **change})
 
 
+def test_null_takes_away_what_is_there_and_nothing_of_what_is_not():
+    """People are named at an element whether or not the history has it: `wait` is then not learned."""
+    people = {
+        "elements": {"seen": {"wait": None, "resource": "x"}, "never": {"wait": None, "resource": "x"}},
+        "resources": {"x": {"count": 1}},
+    }
+    found = pl.changed({"elements": {"seen": {"wait": "PT1H", "work": "PT1M"}}}, people)
+    assert found["elements"] == {"seen": {"work": "PT1M", "resource": "x"}, "never": {"resource": "x"}}
+    assert pl.read({"arrival": {"every": "PT1M"}, **found}).elements["never"].resource == "x"
+
+
 def test_what_goes_round_without_end_and_what_is_no_model_are_said():
     with pytest.raises(CannotRun, match="without end"):
         Run({"w.bpmn": ROUND}, "w", pl.read({"instances": 1, "arrival": {"every": 1}}), 1).go()

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -40,6 +41,8 @@ def decided(server: Served, operation: str, verdict: str = "approve", reason: st
 def test_one_asks_another_approves_and_the_first_does_it(server: Served, open_page: Callable[..., Any]) -> None:
     instance = server.start("document-approval", document="d")
     ann = open_page(f"/instances/{instance}", actor="ann")
+    tried: list[str] = []
+    ann.on("request", lambda r: tried.append(urlsplit(r.url).path) if r.method == "POST" else None)
     ann.get_by_role("button", name="Actions").click()
     ann.get_by_role("menuitem", name="Cancel instance").click()
     dialog = ann.get_by_role("dialog")
@@ -48,12 +51,13 @@ def test_one_asks_another_approves_and_the_first_does_it(server: Served, open_pa
     dialog.get_by_text("It waits for a second person").wait_for()
     sound(ann)
     dialog.get_by_role("button", name="Cancel instance").click()  # once more is the same, and no second one
-    dialog.get_by_text("It waits for a second person").wait_for()
-    assert len(server.call("GET", "/v1/approvals")["items"]) == 1
+    dialog.locator("[data-loading]").wait_for(state="detached")
     dialog.get_by_role("link", name="Approvals").click()
     ann.wait_for_url("**/approvals?tab=mine")
     card = ann.get_by_role("group", name="cancel_instance")
     card.get_by_text("waiting", exact=True).wait_for()
+    assert len(server.call("GET", "/v1/approvals")["items"]) == 1
+    assert tried == [f"/v1/instances/{instance}/cancel"], "it was asked for once"
     assert card.get_by_role("button", name="Approve").count() == 0 and card.get_by_role("button", name="Carry out").count() == 0
     card.get_by_text("What was asked, as it was typed").click()
     card.get_by_text('"the customer, by phone"').wait_for()
@@ -89,6 +93,25 @@ def test_one_asks_another_approves_and_the_first_does_it(server: Served, open_pa
     card.get_by_text("carried out", exact=True).wait_for()
     until(lambda: server.call("GET", f"/v1/instances/{instance}")["status"] == "cancelled")
     assert card.get_by_role("button", name="Carry out").count() == 0, "once"
+
+
+def test_what_is_carried_out_elsewhere_waits_no_more(server: Served, open_page: Callable[..., Any]) -> None:
+    instance = server.start("document-approval", document="d")
+    page = open_page(f"/instances/{instance}", actor="cara", language="de")
+    page.get_by_role("button", name="Aktionen").click()
+    page.get_by_role("menuitem", name="Instanz abbrechen").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Instanz abbrechen").click()
+    dialog.get_by_text("Es wartet auf eine zweite Person").wait_for()
+    approval = decided(server, "cancel_instance")
+    dialog.get_by_text("bob hat es freigegeben").wait_for()
+    [kept] = page.evaluate("JSON.parse(localStorage.getItem('flowledger.second'))")
+    assert kept["approval"] == approval
+    headers = {"X-Actor": "cara", "Content-Type": "application/json", "X-Approval": approval}
+    answer = httpx2.request(kept["method"], f"{server.url}{kept['url']}", content=kept.get("body"), headers=headers)
+    assert answer.status_code < 300, answer.text
+    dialog.get_by_text("Es ist ausgeführt").wait_for()
+    assert dialog.get_by_text("Es wartet").count() == 0
 
 
 def test_in_its_place_it_goes_on_when_somebody_has_approved_and_is_refused_with_a_reason(

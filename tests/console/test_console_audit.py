@@ -65,7 +65,8 @@ def test_a_rule_is_made_after_a_look_applied_certified_and_removed(server: Serve
     dialog.get_by_role("button", name="Apply now").click()
     page.get_by_text("2 things have gone.").wait_for()
     run = page.get_by_role("region", name="What has gone").get_by_role("group", name=process)
-    until(lambda: page.reload() or run.count())  # the log of operations is told a little later
+    until(lambda: [o for o in server.call("GET", "/v1/operations?operation=apply_retention")["items"] if o["subject"] == process])
+    page.reload()  # the log of operations is told a little later
     run.get_by_text("Instances: 2, keys: 0").wait_for()
     with page.expect_download() as got:
         run.get_by_role("button", name="Save the certificate").click()

@@ -71,7 +71,6 @@ def test_a_promise_is_made_seen_late_down_to_its_instance_changed_and_removed(se
     card.get_by_text("nothing yet").wait_for()
     assert server.call("GET", f"/v1/kpis/{process}")["goal"] == 0.95
     instance = server.start(process)
-    page.wait_for_timeout(1500)
     card.get_by_role("button", name="1 late").wait_for()  # it is told by itself
     card.get_by_text("late", exact=True).wait_for()
     card.get_by_role("button", name="1 late").focus()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Served
+from .conftest import ROOT, Served, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-006")]
 
@@ -68,5 +68,4 @@ def test_an_expression_is_offered_the_variables_in_scope(server: Served, open_pa
     offered = page.locator(".cm-tooltip-autocomplete li")
     offered.filter(has_text="vendor_valid").wait_for()
     offered.filter(has_text="vendor_valid").click()
-    page.wait_for_timeout(300)
-    assert field.inner_text().strip() == "vendor_valid"
+    until(lambda: field.inner_text().strip() == "vendor_valid")

@@ -18,7 +18,7 @@ DAY, HOUR = 86_400_000_000, 3_600_000_000
 
 
 @pytest.mark.req("APG-AI-011", "APG-AI-007")
-async def test_days_are_forecast_and_the_slow_ones_are_found(db, dsn, schema):
+async def test_days_are_forecast_and_the_slow_ones_are_found(db, dsn, schema, monkeypatch):
     log = Drawn(History(41, 5_000, 42, alike=True, steady=True, tenants=("",), later=0.9))
     cases = log.history.truth
     slow_from = START_US + int(0.9 * 42 * DAY)
@@ -46,6 +46,18 @@ async def test_days_are_forecast_and_the_slow_ones_are_found(db, dsn, schema):
         with pytest.raises(Senseless, match="1 to 168 whole hours"):
             await anomalies(reader.of(""), "", {"process": "order", "from": at(calm - 169 * HOUR), "to": at(calm)})
         assert (await anomalies(reader.of("acme"), "acme", {"process": "order"}))["items"] == []
+
+        class Then(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime.fromtimestamp((until - 9 * HOUR - 1) / 1e6, tz)
+
+        monkeypatch.setattr("flowledger.projections.anomalies.datetime", Then)
+        asked = {"process": "order", "from": at(until - 48 * HOUR), "to": at(until)}
+        told = await anomalies(reader.of(""), "", asked)
+        assert told["to"] == at(until - 10 * HOUR).replace("+00:00", "Z"), "hours to come, and the one under way, aren't silent"
+        with pytest.raises(Senseless, match="that are over, found 0"):
+            await anomalies(reader.of(""), "", {**asked, "from": at(until - 9 * HOUR)})
 
 
 SEALED = "flk1.personal.a2V5.77.mail.Ynl0ZXM"

@@ -11,6 +11,7 @@ interface Sent {
   url: string;
   headers: Record<string, string>;
   body?: string;
+  signal?: AbortSignal | null;
 }
 let asked: Sent[];
 let status: string;
@@ -22,7 +23,7 @@ beforeEach(() => {
   asked = [];
   status = "waiting";
   vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
-    const sent = { method: init.method ?? "GET", url, headers: init.headers as Record<string, string>, body: init.body as string | undefined };
+    const sent = { method: init.method ?? "GET", url, headers: init.headers as Record<string, string>, body: init.body as string | undefined, signal: init.signal };
     asked.push(sent);
     const json = (body: unknown, code = 200) => Promise.resolve(new Response(JSON.stringify(body), { status: code, headers: { "Content-Type": "application/json" } }));
     if (url.startsWith("/v1/approvals/")) return status === "gone" ? json({ code: "NOT_FOUND" }, 404) : json({ status });
@@ -48,6 +49,17 @@ test("the same once more asks nobody again while it waits, and is what was appro
   expect([last.headers["X-Approval"], last.body, last.url]).toEqual(["a1", asked[0]!.body, asked[0]!.url]);
   const { kept } = await import("../src/api/second");
   expect(kept()).toEqual([]);
+});
+
+test("asked again it goes with what one has seen now, and can be called off", async () => {
+  const { send } = await import("../src/api/client");
+  const store = (version: string, signal?: AbortSignal) => send("PUT", "/drafts/7" as never, {} as never, undefined, { "If-Match": version }, signal);
+  await expect(store("1")).rejects.toBeDefined();
+  status = "approved";
+  const off = new AbortController();
+  await store("2", off.signal);
+  expect(asked.at(-1)).toMatchObject({ headers: { "If-Match": "2", "X-Approval": "a1" }, signal: off.signal });
+  expect(asked.map((a) => a.signal)).toEqual([undefined, off.signal, off.signal]);
 });
 
 test.each(["refused", "expired", "gone"])("what is %s is asked for anew", async (found) => {

@@ -171,9 +171,9 @@ async function changed(response: Response): Promise<unknown> {
 async function sent(asked: second.Asked, signal?: AbortSignal): Promise<Response> {
   const before = second.keptOf(asked);
   if (before) {
-    const status = await statusOf(before.approval);
+    const status = await statusOf(before.approval, signal);
     if (status === "waiting") throw new ApiError(403, { status: 403, code: "APPROVAL_NEEDED", approval: before.approval });
-    if (status === "approved" || status === "used") return carriedOut(before); // used: its answer was lost
+    if (status === "approved" || status === "used") return carriedOut({ ...before, more: asked.more }, signal); // by what one has seen now; used: its answer was lost
     second.forget(before.approval); // refused, over, or gone: it is asked for anew
   }
   const response = await tried(asked, crypto.randomUUID(), second.reasonOf(asked.body), signal);
@@ -185,9 +185,9 @@ async function sent(asked: second.Asked, signal?: AbortSignal): Promise<Response
 }
 
 /** Who may not look is taken at their word: the server knows. */
-async function statusOf(approval: string): Promise<string> {
+async function statusOf(approval: string, signal?: AbortSignal): Promise<string> {
   try {
-    return ((await read(`/approvals/${approval}`)) as { status: string }).status;
+    return ((await read(`/approvals/${approval}`, {}, signal)) as { status: string }).status;
   } catch (e) {
     if (e instanceof ApiError && e.status === 404) return "gone";
     if (e instanceof ApiError && e.status === 403) return "approved";
@@ -195,8 +195,8 @@ async function statusOf(approval: string): Promise<string> {
   }
 }
 
-async function carriedOut(kept: second.Kept): Promise<Response> {
-  const response = await tried(kept, kept.key, { "X-Approval": kept.approval });
+async function carriedOut(kept: second.Kept, signal?: AbortSignal): Promise<Response> {
+  const response = await tried(kept, kept.key, { "X-Approval": kept.approval }, signal);
   if (response.status < 500 && response.status !== 401 && response.status !== 429) second.forget(kept.approval); // done, or refused for good
   return response;
 }

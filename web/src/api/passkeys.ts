@@ -1,12 +1,9 @@
 /** Passkeys in the browser: made, shown to sign in, shown for a request that takes a fresh proof. Loaded when one is needed. */
 import { ApiError, send } from "./client";
-import { begun } from "./session";
+import { begun, possible } from "./session";
 import type { Problem } from "./types";
 
 type Options = Record<string, unknown>;
-
-/** Browsers have passkeys for names, over https or on this machine. */
-export const possible = () => typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential && !/^[\d.]+$|^\[/.test(location.hostname);
 
 /** What an authenticator answers, as JSON. Raises what the browser says: nobody has shown one. */
 async function shown(options: Options): Promise<Record<string, unknown>> {

@@ -11,6 +11,9 @@ export async function whoAmI(): Promise<void> {
   }
 }
 
+/** Browsers have passkeys for names, over https or on this machine. */
+export const possible = () => typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential && !/^[\d.]+$|^\[/.test(location.hostname);
+
 let first: Promise<void> | undefined;
 /** The first question, asked before there is anything on the screen. */
 export const whoAmIAtStart = () => (first ??= whoAmI());

@@ -5,7 +5,7 @@ import { createPortal } from "react-dom";
 import { ApiError } from "~/api/client";
 import { useSignIn } from "~/api/me";
 import { endedAmid } from "~/api/who";
-import { byLink, issuers, signIn, whoAmI, whoAmIAtStart } from "~/api/session";
+import { byLink, issuers, possible, signIn, whoAmI, whoAmIAtStart } from "~/api/session";
 import { useText } from "~/i18n";
 import { useEmbedded, useToken } from "./embed";
 
@@ -97,7 +97,7 @@ function SignIn({ link, done, whose, other }: { link: string; done: () => void; 
   const [again, setAgain] = useState("");
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState(() => failureOf(t));
-  const passkeys = useMemo(() => typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential && !/^[\d.]+$|^\[/.test(location.hostname), []);
+  const passkeys = useMemo(possible, []);
   const others = useQuery({ queryKey: ["issuers"], queryFn: issuers, enabled: !link });
   /** By a form the password, else a passkey. */
   const submit = async (event?: FormEvent) => {

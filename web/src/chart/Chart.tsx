@@ -36,6 +36,8 @@ const COLORS = {
   gray: ["#495057", "#adb5bd"],
 } as const;
 
+/** points that are names rather than a course of time */
+const FEW = 6;
 const MOTION = "(prefers-reduced-motion: reduce)";
 
 /** The only place that knows ECharts. What it draws is below as a table, too: for who reads by ear or keyboard, and to copy. */
@@ -70,16 +72,19 @@ export function Chart({ label, points, series, band, format = String, height = 2
     if (!made) return;
     const ink = dark ? "#c9ccd1" : "#495057";
     const line = dark ? "#3b3d42" : "#dee2e6";
-    const top = series.length < 2 && !band ? 12 : series.length > 3 && made.getWidth() < 420 ? 52 : 32; // names that take a second line
+    const names = [...series.map((s) => s.name), ...(band ? [band.name] : [])];
+    const lines = Math.ceil(names.reduce((wide, name) => wide + 40 + 6.5 * name.length, 0) / made.getWidth());
+    const top = names.length < 2 ? 12 : 12 + 20 * lines; // on a phone names take a second line
+    const few = points.length <= FEW ? { interval: 0, overflow: "break" as const, width: Math.max(40, made.getWidth() / points.length - 24) } : {}; // each is named
     made.setOption(
       {
         animation: !window.matchMedia(MOTION).matches,
         animationDuration: 200,
         textStyle: { fontFamily: "system-ui, sans-serif", color: ink },
         grid: { left: 8, right: 12, top, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-        legend: { show: series.length > 1 || Boolean(band), data: [...series.map((s) => s.name), ...(band ? [band.name] : [])], top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
+        legend: { show: names.length > 1, data: names, top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
         tooltip: { trigger: "axis", confine: true, valueFormatter: (v: unknown) => (typeof v === "number" ? format(v) : "–"), ...(band ? { formatter: (at: unknown) => told(at, points, series, band, format) } : {}), backgroundColor: dark ? "#25262b" : "#fff", borderColor: line, textStyle: { color: dark ? "#e9ecef" : "#212529", fontSize: 12 } },
-        xAxis: { type: "category", data: points, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
+        xAxis: { type: "category", data: points, axisLabel: { color: ink, hideOverlap: true, ...few }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
         yAxis: { type: "value", minInterval: format === String ? 1 : undefined, axisLabel: { color: ink, formatter: format }, splitLine: { lineStyle: { color: line } }, splitNumber: 4 },
         // with Ctrl, or two fingers: a wheel alone scrolls the page
         dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: true, moveOnMouseWheel: false, minValueSpan: 3 }],

@@ -71,7 +71,7 @@ export const privacy: Record<string, string> = {
   "passkeys.add.further": "Geben Sie ihm einen Namen; dann fragt Ihr Browser nach einem, den Sie haben, und nach dem neuen.",
   "passkeys.name": "Name des Passkeys",
   "passkeys.name.hint": "Woran Sie ihn erkennen: Laptop, Schlüsselbund",
-  "passkeys.site": "Für den Server",
+  "passkeys.site": "für {site}",
   "passkeys.added": "Hinzugefügt",
   "passkeys.remove": "Entfernen",
   "passkeys.remove.of": "{name} entfernen",
@@ -82,5 +82,9 @@ export const privacy: Record<string, string> = {
   "stepup.operation": "Verlangt wurde:",
   "stepup.until": "Es wartet bis",
   "stepup.show": "Ich war es: Passkey zeigen",
+  "stepup.nokey": "Sie haben für diesen Server noch keinen Passkey. Fügen Sie einen hinzu, und kommen Sie rechtzeitig hierher zurück:",
   "stepup.done": "Gezeigt. Gehen Sie dorthin zurück, wo Sie gefragt haben, und fragen Sie noch einmal, wie es dort steht.",
+  "problem.STEP_UP_NEEDED": "Ein Passkey ist zu zeigen",
+  "problem.STEP_UP_CANCELLED": "Nichts wurde getan: kein Passkey wurde gezeigt",
+  "problem.STEP_UP_FAILED": "Der Passkey gilt hierfür nicht",
 };

@@ -71,7 +71,7 @@ export const privacy: Record<string, string> = {
   "passkeys.add.further": "Give it a name; then your browser asks for one that you have, and for the new one.",
   "passkeys.name": "Name of the passkey",
   "passkeys.name.hint": "By which you know it again: laptop, key ring",
-  "passkeys.site": "For the server",
+  "passkeys.site": "for {site}",
   "passkeys.added": "Added",
   "passkeys.remove": "Remove",
   "passkeys.remove.of": "Remove {name}",
@@ -82,5 +82,9 @@ export const privacy: Record<string, string> = {
   "stepup.operation": "What was asked for:",
   "stepup.until": "It waits until",
   "stepup.show": "It was me: show my passkey",
+  "stepup.nokey": "You have no passkey for this server yet. Add one, and come back here within the time:",
   "stepup.done": "Shown. Go back to where you asked, and ask again as it told you.",
+  "problem.STEP_UP_NEEDED": "A passkey has to be shown",
+  "problem.STEP_UP_CANCELLED": "Nothing was done: no passkey was shown",
+  "problem.STEP_UP_FAILED": "The passkey isn't taken for this",
 };

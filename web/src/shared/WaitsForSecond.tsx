@@ -9,6 +9,7 @@ import { When } from "./time";
 
 /** somebody else decides while one looks */
 const LOOK_MS = 3_000;
+const OPEN = new Set(["waiting", "approved"]);
 
 /** In the place of an error: what was asked for waits until somebody else has approved it, and what has become of that. */
 export function WaitsForSecond({ approval }: { approval: string }) {
@@ -17,16 +18,17 @@ export function WaitsForSecond({ approval }: { approval: string }) {
     queryKey: ["/approvals", approval],
     enabled: useMay("approvals"),
     queryFn: ({ signal }) => get(`/approvals/${approval}`, {}, signal),
-    refetchInterval: (query) => (!query.state.data || query.state.data.status === "waiting" ? LOOK_MS : false),
+    refetchInterval: (query) => (!query.state.data || OPEN.has(query.state.data.status) ? LOOK_MS : false),
   });
   const found = q.data;
   const status = found?.status ?? "waiting";
   const approved = status === "approved";
+  const used = status === "used"; // carried out from elsewhere
   const over = status === "refused" || status === "expired";
   return (
-    <Alert color={approved ? "teal" : over ? "red" : "yellow"} variant="light" icon={<Icon name={approved ? "check" : over ? "warn" : "person"} />} title={t(`second.${approved || over ? status : "waits"}`, { who: found?.decided_by ?? "" })} role="status">
+    <Alert color={approved || used ? "teal" : over ? "red" : "yellow"} variant="light" icon={<Icon name={approved || used ? "check" : over ? "warn" : "person"} />} title={t(`second.${status === "waiting" ? "waits" : status}`, { who: found?.decided_by ?? "" })} role="status">
       <Text size="sm">
-        {approved ? t("second.approved.do") : over ? t("second.over.do") : t("second.what")}{" "}
+        {!used && t(approved ? "second.approved.do" : over ? "second.over.do" : "second.what")}{" "}
         {status === "waiting" && found && (
           <>
             {t("second.until")} <When at={found.expires_at} exact />.{" "}

@@ -107,7 +107,7 @@ export const data: Record<string, string> = {
   "CHOREOGRAPHY_GATEWAY.hint": "Choreographieaktivitäten mit demselben Absender oder demselben Empfänger, Zeitgeber oder Signale; zwei Wege oder mehr, ohne Bedingungen",
   "CONVERSATION_FOREIGN": "Eine Konversation nennt einen Teilnehmer oder Nachrichtenfluss, den das um sie herum nicht hat",
   "CONVERSATION_FOREIGN.hint": "einen der Kollaboration nennen, in einer Unterkonversation einen Teilnehmer von dieser",
-  "STEP_UP_INVALID": "Eine erneute Anmeldung ist weder true noch false, oder steht an etwas, das kein Mensch erledigt",
+  "STEP_UP_INVALID": "Ein Passkey-Nachweis ist weder true noch false, oder steht an etwas, das kein Mensch erledigt",
   "STEP_UP_INVALID.hint": "stepUp=\"true\" an einer Benutzeraufgabe",
   "CHOREOGRAPHY_EVENT_KIND": "Ein Ereignis, das eine Choreographie nicht haben kann",
   "CHOREOGRAPHY_EVENT_KIND.hint": "Start: keines, Zeit, Bedingung, Signal; Ende: keines, Beenden",

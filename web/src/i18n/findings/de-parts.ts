@@ -96,8 +96,6 @@ export const parts: Record<string, string> = {
   "RETRIES_INVALID.hint": "eine ganze Zahl oder ein Ausdruck",
   "NOT_BY_UNKNOWN": "Eine Trennung von Pflichten nennt etwas, das in diesem Prozess keine Arbeit von Menschen ist",
   "NOT_BY_UNKNOWN.hint": "notBy nennt Benutzeraufgaben mit ihren Ids",
-  "STEP_UP_INVALID": "Ein Passkey-Nachweis ist weder true noch false, oder steht an etwas, das kein Mensch tut",
-  "STEP_UP_INVALID.hint": "stepUp=\"true\" an einer Benutzeraufgabe",
   "HEADER_WITHOUT_KEY": "Ein Aufgaben-Header hat keinen Schlüssel",
   "HEADER_TWICE": "Zwei Aufgaben-Header haben denselben Schlüssel: der letzte zählt",
   "HEADER_TWICE.hint": "einen entfernen",

@@ -3,7 +3,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, send } from "~/api/client";
 import { signedIn, useSignIn } from "~/api/me";
-import { add, possible } from "~/api/passkeys";
+import { add } from "~/api/passkeys";
+import { possible } from "~/api/session";
 import type { RowOf } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
@@ -52,12 +53,11 @@ function Passkeys() {
       )}
       <Answer of={passkeys} empty={(p) => p.items.length === 0 && <Empty title={t("passkeys.none")} />}>
         {(p) => (
-          <Table.ScrollContainer minWidth={520}>
+          <Table.ScrollContainer minWidth={340}>
             <Table verticalSpacing={4} aria-label={t("passkeys.title")}>
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>{t("signin.name")}</Table.Th>
-                  <Table.Th>{t("passkeys.site")}</Table.Th>
                   <Table.Th>{t("passkeys.added")}</Table.Th>
                   <Table.Th>{t("keys.used")}</Table.Th>
                   <Table.Th />
@@ -66,8 +66,12 @@ function Passkeys() {
               <Table.Tbody>
                 {p.items.map((k) => (
                   <Table.Tr key={k.id}>
-                    <Table.Td>{k.title}</Table.Td>
-                    <Table.Td>{k.site}</Table.Td>
+                    <Table.Td>
+                      {k.title}
+                      <Text size="xs" c="dimmed">
+                        {t("passkeys.site", { site: k.site })}
+                      </Text>
+                    </Table.Td>
                     <Table.Td>{k.created_at ? <When at={k.created_at} /> : "–"}</Table.Td>
                     <Table.Td>{k.used_at ? <When at={k.used_at} /> : "–"}</Table.Td>
                     <Table.Td ta="right">

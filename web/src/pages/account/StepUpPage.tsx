@@ -1,9 +1,10 @@
-import { Alert, Button, Code, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Code, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useParams } from "@tanstack/react-router";
+import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { get } from "~/api/client";
-import { possible, prove } from "~/api/passkeys";
+import { prove } from "~/api/passkeys";
+import { possible } from "~/api/session";
 import { useText } from "~/i18n";
 import { Answer, Failed, PageHead } from "~/shared/states";
 import { When } from "~/shared/time";
@@ -51,7 +52,16 @@ export function StepUpPage() {
               </Button>
             ) : (
               <Alert color="yellow" variant="light">
-                {t("passkeys.nothere", { url: `${location.protocol}//localhost:${location.port}` })}
+                {possible() ? (
+                  <>
+                    {t("stepup.nokey")}{" "}
+                    <Anchor component={Link} to="/account" size="sm" underline="always">
+                      {t("account.title")}
+                    </Anchor>
+                  </>
+                ) : (
+                  t("passkeys.nothere", { url: `${location.protocol}//localhost:${location.port}` })
+                )}
               </Alert>
             )}
             {error !== undefined && <Failed error={error} />}

@@ -6,6 +6,9 @@ import { Answer } from "~/shared/states";
 import { When } from "~/shared/time";
 import { Period, Shown, type Part } from "./parts";
 
+/** In the reader's language; of a later server in its own words. */
+const said = (text: string, otherwise: string) => (text.startsWith("duties.") ? otherwise : text);
+
 /** Who did both of two tasks that are kept apart, and whose rights better belong to two. */
 export function Duties({ of }: Part<AnswerOf<"get", "/evidence/duties">>) {
   const t = useText();
@@ -43,7 +46,7 @@ export function Duties({ of }: Part<AnswerOf<"get", "/evidence/duties">>) {
                 <Table.Td>
                   <code>{c.second}</code>
                 </Table.Td>
-                <Table.Td>{c.why}</Table.Td>
+                <Table.Td>{said(t(`duties.why.${c.first} ${c.second}`), c.why)}</Table.Td>
               </Table.Tr>
             ))}
           </Shown>

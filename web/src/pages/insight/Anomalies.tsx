@@ -3,18 +3,14 @@ import { Link } from "@tanstack/react-router";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
-import { instancesOf, lastOf } from "./asked";
+import { instancesOf, weekOf } from "./asked";
 import { Fresh, long, useReport, type Part } from "./parts";
-
-/** the server looks at a week at most */
-const SHORT = ["24h", "7d"];
 
 /** Hours and elements that are unlike the weeks before, the least likely first; from there to the instances. */
 export function Anomalies({ search, process }: Part) {
   const t = useText();
   const { language } = useLanguage();
-  const last = lastOf(search);
-  const asked = last && !SHORT.includes(last) ? { ...search, last: last === "1h" ? "24h" : "7d" } : search;
+  const asked = weekOf(search, Date.now());
   const report = useReport("/reports/anomalies", asked, { process });
   const date = (at: string) => new Date(at).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
   const value = (kind: string, n?: number | null) => (n == null ? "" : kind === "duration" ? long(n) : n.toLocaleString(language, { maximumFractionDigits: 1 }));

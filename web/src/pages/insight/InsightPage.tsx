@@ -10,7 +10,7 @@ import { Icon } from "~/shared/icons";
 import { Parts } from "~/shared/Parts";
 import { save } from "~/shared/save";
 import { Empty, Failed, PageHead } from "~/shared/states";
-import { GROUPS, LAST, LASTS, TABS, lastOf, spanOf, type Search } from "./asked";
+import { GROUPS, LAST, LASTS, TABS, lastOf, spanOf, textOf, type Search } from "./asked";
 import { Anomalies } from "./Anomalies";
 import { Bottlenecks } from "./Bottlenecks";
 import { Comparison } from "./Comparison";
@@ -23,6 +23,9 @@ import { Variants } from "./Variants";
 import { WhatIf } from "./WhatIf";
 
 const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions, forecast: Forecast, anomalies: Anomalies, whatif: WhatIf } as const;
+/** Parts that look at all versions, and that choose their time themselves: what would change nothing isn't there. */
+const ANY_VERSION = new Set<string>(["compare", "forecast", "anomalies"]);
+const ANY_TIME = new Set<string>(["forecast", "whatif"]);
 const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/csv" } as const;
 
 /** What was done, how long it took and where it waits. The address has the whole question. */
@@ -40,6 +43,7 @@ export function InsightPage() {
   const known = useQuery({ queryKey: ["/definitions", "newest"], enabled: may, queryFn: ({ signal }) => get("/definitions", { kind: "process", latest: true, limit: 500 }, signal) });
   if (!may) return <Empty title={t("insight.maynot")}>{t("insight.maynot.hint")}</Empty>;
   const tab = (search.tab ?? "time") as keyof typeof PARTS;
+  const timed = !search.process || !ANY_TIME.has(tab);
   const names = Object.fromEntries((known.data?.items ?? []).map((d) => [d.definition_id, d.name || d.definition_id]));
   const choices = [...new Set([...Object.keys(names), ...(search.process ? [search.process] : [])])];
   return (
@@ -62,19 +66,21 @@ export function InsightPage() {
       </PageHead>
       <Group mb="sm" gap="xs" align="end">
         <Select label={t("col.process")} size="xs" w={{ base: "100%", xs: 230 }} clearable searchable placeholder={t("insight.all")} value={search.process ?? null} data={choices.map((id) => ({ value: id, label: names[id] ?? id }))} onChange={(process) => set({ process: process ?? undefined, version: undefined, element: undefined, before: undefined, after: undefined })} />
-        {search.process && tab !== "compare" && (
+        {search.process && !ANY_VERSION.has(tab) && (
           <Select label={t("col.version")} size="xs" w={110} clearable placeholder={t("insight.versions.all")} value={search.version ?? null} data={(versions.data?.items ?? []).map((d) => ({ value: String(d.version), label: `v${d.version}` }))} onChange={(version) => set({ version: version ?? undefined })} />
         )}
-        <Select
-          label={t("insight.time")}
-          size="xs"
-          w={150}
-          allowDeselect={false}
-          value={last ?? "days"}
-          data={[...Object.keys(LASTS).map((value) => ({ value, label: t(`insight.last.${value}`) })), { value: "days", label: t("insight.last.days") }]}
-          onChange={(value) => (value === "days" ? set({ last: undefined, from: daysAgo(7), to: daysAgo(0) }) : set({ last: value === LAST ? undefined : (value ?? undefined), from: undefined, to: undefined }))}
-        />
-        {!last && (
+        {timed && (
+          <Select
+            label={t("insight.time")}
+            size="xs"
+            w={150}
+            allowDeselect={false}
+            value={last ?? "days"}
+            data={[...Object.keys(LASTS).map((value) => ({ value, label: t(`insight.last.${value}`) })), { value: "days", label: t("insight.last.days") }]}
+            onChange={(value) => (value === "days" ? set({ last: undefined, from: daysAgo(7), to: daysAgo(0) }) : set({ last: value === LAST ? undefined : (value ?? undefined), from: undefined, to: undefined }))}
+          />
+        )}
+        {timed && !last && (
           <>
             <TextInput type="date" label={t("insight.from")} size="xs" value={search.from ?? ""} max={search.to} onChange={(e) => set({ from: e.currentTarget.value || undefined })} />
             <TextInput type="date" label={t("insight.to")} size="xs" value={search.to ?? ""} min={search.from} onChange={(e) => set({ to: e.currentTarget.value || undefined })} />
@@ -102,7 +108,7 @@ export function InsightPage() {
 const daysAgo = (n: number) => {
   const d = new Date();
   d.setDate(d.getDate() - n);
-  return `${d.getFullYear()}-${String(d.getMonth() + 1).padStart(2, "0")}-${String(d.getDate()).padStart(2, "0")}`;
+  return textOf(d);
 };
 
 /** The histories of the time shown, as files for other tools. */

@@ -14,6 +14,8 @@ import { Edit } from "./kpis/Edit";
 import { type Kpi, type Promise_, sorted } from "./kpis/kpi";
 import { Fresh } from "./parts";
 
+const LATER_MS = 30_000;
+
 /** Figures of one's own: how promises are kept, and what is open is late or at risk; times, costs and values. */
 export function KpisPage() {
   const t = useText();
@@ -31,6 +33,7 @@ function Kpis() {
   const promises = useQuery({
     queryKey: ["insight", "/reports/sla", search.last],
     placeholderData: keepPreviousData,
+    refetchInterval: LATER_MS, // something becomes late though nothing happens
     queryFn: ({ signal }) => get("/reports/sla", spanOf(search, Date.now()) as never, signal),
   });
   useRefreshOn({}, [["insight"]], 5000);

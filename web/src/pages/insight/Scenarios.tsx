@@ -7,6 +7,8 @@ import { duration } from "~/shared/time";
 import { long, percent } from "./parts";
 import type { Band, Told } from "./whatif";
 
+/** what is less is written as 0 ms */
+const SEEN_MS = 0.5;
 const FIGURES = ["mean", "p50", "p90", "p95"] as const;
 
 /** Scenarios side by side: each figure with its band, and against what is, where that is no chance. */
@@ -110,6 +112,7 @@ export function Scenarios({ of, names }: { of: AnswerOf<"POST", "/simulations">;
 function Against({ of: b }: { of: Band & { sure: boolean } }) {
   const t = useText();
   if (b.mean == null) return null;
+  if (Math.abs(b.mean) < SEEN_MS) return <Badge size="sm" variant="light" tt="none" color="gray">{t("whatif.same")}</Badge>;
   const longer = b.mean > 0;
   return (
     <Badge size="sm" variant="light" tt="none" color={!b.sure ? "gray" : longer ? "red" : "teal"} title={t(b.sure ? "whatif.sure" : "whatif.chance")}>

@@ -53,9 +53,14 @@ export function WhatIf({ search, process, versions, set }: Part) {
       </Text>
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="sm" mb="sm">
         <Box title={t("whatif.base")}>
-          <Text size="xs" c="dimmed">
-            {t("whatif.people.what")}
-          </Text>
+          <div>
+            <Text size="sm" fw={600}>
+              {t("whatif.people")}
+            </Text>
+            <Text size="xs" c="dimmed">
+              {t("whatif.people.what")}
+            </Text>
+          </div>
           {asked.people.map((p, n) => (
             <Group key={n} gap="xs" align="end" wrap="nowrap">
               <Select size="xs" style={{ flex: 1, minWidth: 0 }} label={t("whatif.element")} searchable value={p.element || null} data={tasks} onChange={(element) => put({ people: asked.people.map((q, k) => (k === n ? { ...q, element: element ?? "" } : q)) })} />

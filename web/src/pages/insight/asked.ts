@@ -21,6 +21,9 @@ const day = (text: string | undefined): Date | undefined => {
   return date && !Number.isNaN(date.getTime()) && date.getFullYear() >= 1970 ? date : undefined;
 };
 
+/** A day of the reader's, as it stands in an address. */
+export const textOf = (d: Date): string => `${d.getFullYear()}-${String(d.getMonth() + 1).padStart(2, "0")}-${String(d.getDate()).padStart(2, "0")}`;
+
 export const lastOf = (search: Search): Last | undefined => (search.from || search.to ? undefined : search.last && search.last in LASTS ? (search.last as Last) : LAST);
 
 /** Days are those of the reader, and `to` is the last of them; a `last` ends now, so no end is said. */
@@ -33,6 +36,21 @@ export function spanOf(search: Search, now: number): Span {
   const end = to?.getTime() ?? now;
   const start = from?.getTime() ?? end - LASTS[LAST];
   return { from: new Date(Math.min(start, end - 60_000)).toISOString(), to: to?.toISOString() };
+}
+
+const WEEK_MS = 7 * 86_400_000;
+
+/** A day to a week of the time asked for, its end: more at once isn't looked at. */
+export function weekOf(search: Search, now: number): Search {
+  const last = lastOf(search);
+  if (last) return { ...search, last: last === "1h" || last === "24h" ? "24h" : "7d" };
+  const to = day(search.to) ?? new Date(now);
+  const first = new Date(to.getFullYear(), to.getMonth(), to.getDate() - 6);
+  const end = new Date(to.getFullYear(), to.getMonth(), to.getDate() + 1).getTime();
+  if (end - first.getTime() > WEEK_MS) first.setDate(first.getDate() + 1); // a day of it has 25 hours
+  const from = day(search.from);
+  const start = from && from > first ? from : first;
+  return { ...search, from: textOf(start), to: textOf(start > to ? start : to) };
 }
 
 /** Windows that a chart has some hundred of at most. */

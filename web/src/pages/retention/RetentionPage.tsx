@@ -92,7 +92,7 @@ function Retention() {
                   )}
                 </Group>
               </Group>
-              <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+              <Text size="sm" mt={4} style={{ overflowWrap: "anywhere" }}>
                 {t(rule.class ? "retention.of.class" : "retention.of.instances", { class: rule.class })} {rule.definition ? t("retention.of.definition", { definition: rule.definition }) : t("retention.of.all")}
               </Text>
               <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>

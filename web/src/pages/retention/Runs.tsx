@@ -27,8 +27,8 @@ export function Runs() {
                 {t("subjects.certificate.save")}
               </Button>
             </Group>
-            <Text size="xs" c="dimmed">
-              {t("retention.before")} <When at={before} exact /> · {run.reason} · {t("insight.place", { position: run.position })}
+            <Text size="xs" c="dimmed" mt={4} style={{ overflowWrap: "anywhere" }}>
+              {t("retention.before")} <When at={before} exact /> · {run.reason} · {t("retention.run.place", { position: run.position })}
             </Text>
             <details>
               <summary style={{ cursor: "pointer", fontSize: 13, width: "fit-content" }}>{t("retention.run.which")}</summary>

@@ -27,7 +27,7 @@ export function Card({ of: kpi, promise: p, search, set, writes }: { of: Kpi; pr
   const show = (next: Which) => set(which === next ? { kpi: undefined, which: undefined } : { kpi: kpi.name, which: next });
   const where = [kpi.process, kpi.element].filter(Boolean).join(" / ");
   const record = kpi.name !== "due";
-  const title = kpi.title || kpi.name;
+  const title = record ? kpi.title || kpi.name : t("kpis.due");
   return (
     <Paper withBorder p="sm" mb="xs" role="group" aria-label={title}>
       <Group justify="space-between" gap="xs">
@@ -61,7 +61,7 @@ export function Card({ of: kpi, promise: p, search, set, writes }: { of: Kpi; pr
         )}
       </Group>
       <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-        {[title !== kpi.name && kpi.name, t(`kpis.kind.${kpi.kind}`), p?.within_ms != null && t("kpis.within", { time: long(p.within_ms) }), where || (record && t("insight.all"))].filter(Boolean).join(" · ")}
+        {[record && title !== kpi.name && kpi.name, t(`kpis.kind.${kpi.kind}`), p?.within_ms != null && t("kpis.within", { time: long(p.within_ms) }), where || (record && t("insight.all"))].filter(Boolean).join(" · ")}
       </Text>
       {p && (
         <Group gap="xs" mt={4}>
