@@ -160,7 +160,8 @@ def _texts(element: Any) -> Iterator[Any]:
 def _xml(element: Any) -> bytes:
     from lxml import etree
 
-    return etree.tostring(element)
+    found: bytes = etree.tostring(element)
+    return found
 
 
 def _text(element: Any) -> str:
