@@ -16,7 +16,7 @@ from .conftest import Served, dev, until
 from .test_console_accessible import accessible, sound
 from .test_console_subjects import SECRET, kept
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.req("D-CMP-003", "APG-UI-010")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 #: of each kind one: a plain act, a form, a task's move, several steps, a file as the answer, one looked at before, many at once
 NAMED = "cancel_instance,complete_task,claim_task,set_variables,update_retries,resolve_incident,export_subject,change_rollout,create_batch,place_hold"
 
@@ -38,6 +38,7 @@ def decided(server: Served, operation: str, verdict: str = "approve", reason: st
     return str(found["id"])
 
 
+@pytest.mark.req("APG-UI-010")
 def test_one_asks_another_approves_and_the_first_does_it(server: Served, open_page: Callable[..., Any]) -> None:
     instance = server.start("document-approval", document="d")
     ann = open_page(f"/instances/{instance}", actor="ann")
@@ -114,6 +115,7 @@ def test_what_is_carried_out_elsewhere_waits_no_more(server: Served, open_page: 
     assert dialog.get_by_text("Es wartet").count() == 0
 
 
+@pytest.mark.req("D-CMP-003")
 def test_in_its_place_it_goes_on_when_somebody_has_approved_and_is_refused_with_a_reason(
     server: Served, open_page: Callable[..., Any]
 ) -> None:

@@ -80,7 +80,7 @@ def test_a_rule_is_made_after_a_look_applied_certified_and_removed(server: Serve
     assert server.call("GET", "/v1/retention")["items"] == []
 
 
-@pytest.mark.req("D-CMP-007", "D-CMP-005")
+@pytest.mark.req("D-CMP-007")
 def test_who_asked_for_what_by_person_as_csv_and_to_print(server: Served, open_page: Callable[..., Any]) -> None:
     process, who = f"duty-{uuid.uuid4().hex[:8]}", f"eve{uuid.uuid4().hex[:6]}"
     server.call("POST", "/v1/deployments", {"resources": [{"name": f"{process}.bpmn", "content": MODEL.format(id=process)}]})

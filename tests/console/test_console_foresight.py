@@ -46,7 +46,7 @@ def seasoned(server: Served) -> str:
     return process
 
 
-@pytest.mark.req("APG-MON-009", "APG-ANA-003", "APG-ANA-006", "APG-UI-010")
+@pytest.mark.req("APG-UI-010")
 def test_a_promise_is_made_seen_late_down_to_its_instance_changed_and_removed(server: Served, open_page: Callable[..., Any]) -> None:
     process = process_of(server, "promised")
     page = open_page("/insight", actor="olga")

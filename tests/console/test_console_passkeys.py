@@ -19,7 +19,7 @@ import pytest
 from .test_console_accessible import sound
 from .test_console_signin import PASSWORD, choose_password, person, serving
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-DIF-007")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
  xmlns:flowledger="urn:flowledger:bpmn:1" targetNamespace="t"><process id="release" name="Release a payment" isExecutable="true"><startEvent id="s"/>
 <sequenceFlow id="f1" sourceRef="s" targetRef="sign"/><userTask id="sign" name="Sign the payment"><extensionElements><zeebe:userTask/><flowledger:task stepUp="true"/>
@@ -166,6 +166,7 @@ def test_without_verification_nobody_signs_in(site: Site, browser: Any) -> None:
     assert not said, said
 
 
+@pytest.mark.req("APG-DIF-007")
 def test_a_task_and_an_operation_are_done_by_who_shows_it(site: Site, browser: Any) -> None:
     said: list[str] = []
     page, key = joined(site, browser, said, "olga", "operator")
@@ -206,6 +207,7 @@ def by_hand(page: Any, options: Any) -> Any:
     return page.evaluate(script, options)
 
 
+@pytest.mark.req("APG-DIF-007")
 def test_a_wrong_origin_a_replay_another_s_and_a_removed_key_are_not_taken(site: Site, browser: Any) -> None:
     said: list[str] = []
     page, key = joined(site, browser, said, "nina", "operator")
@@ -258,6 +260,7 @@ def test_a_wrong_origin_a_replay_another_s_and_a_removed_key_are_not_taken(site:
     assert not said, said
 
 
+@pytest.mark.req("APG-DIF-007")
 def test_the_command_line_says_where_it_is_shown(site: Site, browser: Any, tmp_path: Path) -> None:
     said: list[str] = []
     page, _ = joined(site, browser, said, "cleo", "operator")

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import ROOT, Served, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-006")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 def drafted(server: Served, name: str) -> str:

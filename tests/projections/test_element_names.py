@@ -30,7 +30,6 @@ def test_the_outline_calls_what_is_no_activity_by_its_name_alone():
 
 
 @pytest.mark.postgres
-@pytest.mark.req("D-API-011")
 async def test_incidents_and_their_groups_have_the_name(db, dsn, schema):
     definition = (
         "INSERT INTO workflow_definitions (tenant_id, id, definition_id, kind, name, version, content_hash, status, created_by, outline) "

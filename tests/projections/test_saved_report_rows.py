@@ -16,7 +16,7 @@ from test_measure_rows import START_US, Drawn, History, at, caught_up, running, 
 from flowledger.projections import saved_reports as ps
 from flowledger.projections.reader import Reader, Senseless
 
-pytestmark = [pytest.mark.postgres, pytest.mark.req("D-ANA-008", "APG-ANA-003")]
+pytestmark = [pytest.mark.postgres, pytest.mark.req("D-ANA-008")]
 DAY = 86_400_000_000
 TERMS = {
     ("kpi", "promised"): {"kind": "sla", "process": "order", "within": "PT3H"},

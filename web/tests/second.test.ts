@@ -84,6 +84,7 @@ test("other words, and other people, have nothing of it", async () => {
   expect(keptOf(wish)?.approval).toBe("one");
   for (const other of [{ ...wish, body: "{ }" }, { ...wish, url: "/v1/retention/all" }, { ...wish, method: "POST" }]) expect(keptOf(other)).toBeUndefined();
   keep({ method: "POST", url: "/v1/session", body: '{"password":"p"}' }, "two");
+  keep({ method: "PUT", url: "/v1/me/password", body: '{"old":"o","new":"password"}' }, "three");
   expect(localStorage.getItem("flowledger.second")).not.toContain("password");
   for (let n = 0; n < KEPT_MAX; n++) keep({ ...wish, url: `/v1/x/${n}` }, `n${n}`);
   expect(kept()).toHaveLength(KEPT_MAX);

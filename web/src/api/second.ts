@@ -58,7 +58,7 @@ export const kept = (): Kept[] => all().filter((k) => k.by === actor());
 export const keptOf = (asked: Asked): Kept | undefined => kept().findLast((k) => k.method === asked.method && k.url === asked.url && k.body === asked.body);
 
 export function keep(asked: Asked, approval: string) {
-  if (asked.url.startsWith("/v1/session")) return; // a password is kept nowhere
+  if (/^\/v1\/(session|me)\b/.test(asked.url)) return; // a password is kept nowhere
   const row: Kept = { ...asked, approval, by: actor(), at: location.pathname + location.search, since: Date.now(), key: crypto.randomUUID() };
   store([...all().filter((k) => k.approval !== approval), row]);
 }

@@ -75,7 +75,7 @@ export function Chart({ label, points, series, band, format = String, height = 2
     const names = [...series.map((s) => s.name), ...(band ? [band.name] : [])];
     const lines = Math.ceil(names.reduce((wide, name) => wide + 40 + 6.5 * name.length, 0) / made.getWidth());
     const top = names.length < 2 ? 12 : 12 + 20 * lines; // on a phone names take a second line
-    const few = points.length <= FEW ? { interval: 0, overflow: "break" as const, width: Math.max(40, made.getWidth() / points.length - 24) } : {}; // each is named
+    const few = points.length <= FEW ? { interval: 0, overflow: "break" as const, lineHeight: 14, width: Math.max(40, made.getWidth() / points.length - 24) } : {}; // each is named
     made.setOption(
       {
         animation: !window.matchMedia(MOTION).matches,
