@@ -168,7 +168,9 @@ async def _hours(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) -
             counts[(round(at.timestamp()) * 1_000_000 - start) // ar.HOUR_US] = row["started"]
     spreads = await _spreads(r, tenant, span, element, start) if "duration" in rule.kinds else {}
     first_hour = start // ar.HOUR_US % an.HOURS_OF_DAY
-    told = await asyncio.to_thread(lambda: an.told_by_hour(an.by_hour(counts, spreads, asked_hours, first_hour)))  # a month's hours: seconds
+    told = await asyncio.to_thread(
+        lambda: an.told_by_hour(an.by_hour(counts, spreads, asked_hours, first_hour))
+    )  # a month's hours: seconds
     return [(f.element, judged + (n + 1) * ar.HOUR_US) for n, hour in enumerate(told) for f in hour]
 
 

@@ -20,6 +20,8 @@ STAGES = frozenset(
 )
 #: stages that have pipelines within
 _INNER = {"$lookup": "pipeline", "$unionWith": "pipeline"}
+#: stages that read another collection, and where they name it
+_FROM = {"$lookup": "from", "$graphLookup": "from", "$unionWith": "coll"}
 UPDATES = frozenset("$addToSet $bit $currentDate $inc $max $min $mul $pop $pull $push $rename $set $setOnInsert $unset".split())
 #: what a text of a parameter becomes, where a model says so
 KINDS = ("objectId", "date", "decimal")
@@ -99,6 +101,10 @@ def pipeline(found: Any) -> list[dict[str, Any]]:
         if not isinstance(stage, dict) or len(stage) != 1 or (name := next(iter(stage))) not in STAGES:
             raise ValueError(f"expected stages that only read, such as $match and $group, found {str(stage)[:80]}")
         within = stage[name]
+        if name in _FROM:
+            of = within.get(_FROM[name]) if isinstance(within, dict) else within
+            if not isinstance(of, str) or not of or of.startswith("system."):
+                raise ValueError(f"expected the name of a collection of an application in {name}, as the model's own text")
         if name == "$facet":
             for each in context(within).values():
                 pipeline(each)
