@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from flowledger.connectors.catalogue import name_of
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import formats
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.connectors import secrets_of, type_of
@@ -30,7 +31,7 @@ def uses(data: bytes, file: str, connector: str) -> list[dict[str, Any]]:
     source = data if formats.detect(data, file) == "bpmn" else as_bpmn(data, file)[0]
     try:
         tree = None if source is None else x.parse(source)
-    except x.BadXml:
+    except BadXml:
         return []
     found = []
     for element in () if tree is None else tree.iter():

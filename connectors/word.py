@@ -23,6 +23,8 @@ from flowledger.connectors.templated import shown
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 #: characters of a template as base64; parts of its archive, and bytes of them all, unpacked; places that are filled in all
 BASE64_CHARS_MAX, PARTS_MAX, BYTES_MAX, PLACES_MAX = 1_400_000, 500, 16 * 1024 * 1024, 100_000
+#: bytes of all that is repeated, with its looks, each time it stands there, unpacked
+REPEATED_MAX = 4 * BYTES_MAX
 #: templates that are kept
 KEPT_MAX = 20
 _SPOT = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
@@ -103,7 +105,13 @@ class _Room:
     """How much may still be written: a list in the data can't make a document of any size."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._left, self._places = most, most, PLACES_MAX
+        self._most, self._left, self._places, self._repeated = most, most, PLACES_MAX, REPEATED_MAX
+
+    def repeat(self, size: int) -> None:
+        """`size`: of the whole element: its looks may be much more than its text, and hardly any when packed."""
+        self._repeated -= size
+        if self._repeated < 0:
+            raise Failed("DOCUMENT_TOO_LARGE", f"expected at most {REPEATED_MAX} bytes of repeated paragraphs and rows, unpacked")
 
     def take(self, size: int) -> None:
         self._left -= size
@@ -149,6 +157,13 @@ def _texts(element: Any) -> Iterator[Any]:
             yield from _texts(child)
 
 
+def _xml(element: Any) -> bytes:
+    from lxml import etree
+
+    found: bytes = etree.tostring(element)
+    return found
+
+
 def _text(element: Any) -> str:
     return "".join(t.text or "" for t in _texts(element))
 
@@ -162,7 +177,9 @@ def _repeated(root: Any, data: dict[str, Any], room: _Room) -> None:
             if not isinstance(found, list):
                 raise Failed("RESULT", f"{each[0].strip()[:80]}: expected a list")
             _cut(child, 0, each.end(), "")
+            size = len(_xml(child))
             for value in found:
+                room.repeat(size)
                 made = copy.deepcopy(child)
                 child.addprevious(made)
                 room.take(len(_text(made)))

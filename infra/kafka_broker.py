@@ -35,6 +35,7 @@ JVM_FLAGS = (
 )  # fmt: skip
 START_S = 90.0
 STOP_S = 20.0
+PAUSE_S = 5.0
 
 Progress = Callable[[str], None]
 
@@ -260,9 +261,14 @@ class Broker:
         return self._stop(signal.SIGKILL)
 
     def pause(self) -> None:
-        """A stalled network or machine: connections stay open, nothing answers (SIGSTOP)."""
-        if (pid := self.pid) is not None:
-            os.kill(pid, signal.SIGSTOP)
+        """A stalled network or machine: connections stay open, nothing answers (SIGSTOP), from when this returns."""
+        if (pid := self.pid) is None:
+            return
+        os.kill(pid, signal.SIGSTOP)
+        tasks, until = Path(f"/proc/{pid}/task"), time.monotonic() + PAUSE_S
+        # a thread stops when it is told, which on a busy machine may be after it has answered once more
+        while tasks.is_dir() and any(_runs(each / "stat") for each in tasks.iterdir()) and time.monotonic() < until:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         if (pid := self.pid) is not None:
@@ -283,6 +289,14 @@ class Broker:
             time.sleep(0.02)
         self._children.pop(pid, None)
         return True
+
+
+def _runs(stat: Path) -> bool:
+    """Whether a thread isn't stopped (proc(5): its state stands behind its name)."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "TtZX"
+    except OSError:
+        return False  # it has ended
 
 
 def _command_line(pid: int) -> str:

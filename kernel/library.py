@@ -55,13 +55,17 @@ class Library:
             state, self, lambda graph, definition: self.linked(graph, definition, state) if definition.imports else graph.decisions
         )
 
-    def linked(self, graph: Any, definition: Definition, state: Partition) -> DecisionModel:
-        """A decision model with those that it was bound to when it was deployed, and what these were bound to then."""
+    def linked(self, graph: Any, definition: Definition, state: Partition, seen: dict[int, DecisionModel] | None = None) -> DecisionModel:
+        """A decision model with those that it was bound to when it was deployed, and what these were bound to then. `seen`: those of this look, by key:
+        each is looked at once, however many ways lead to it."""
+        seen = {} if seen is None else seen
         bound: dict[str, DecisionModel] = {}
         for namespace, key in (definition.imports or {}).items():
-            other = state.definitions[key]
-            theirs = self.graph(other.hash, other.resource)
-            bound[namespace] = self.linked(theirs, other, state) if other.imports else theirs.decisions
+            if key not in seen:
+                other = state.definitions[key]
+                theirs = self.graph(other.hash, other.resource)
+                seen[key] = self.linked(theirs, other, state, seen) if other.imports else theirs.decisions
+            bound[namespace] = seen[key]
         name = (definition.hash, frozenset((namespace, id(model)) for namespace, model in bound.items()))
         found = self._linked.get(name)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
@@ -166,7 +167,10 @@ async def _hours(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) -
         for (_, at), row in sums.items():
             counts[(round(at.timestamp()) * 1_000_000 - start) // ar.HOUR_US] = row["started"]
     spreads = await _spreads(r, tenant, span, element, start) if "duration" in rule.kinds else {}
-    told = an.told_by_hour(an.by_hour(counts, spreads, asked_hours, start // ar.HOUR_US % an.HOURS_OF_DAY))
+    first_hour = start // ar.HOUR_US % an.HOURS_OF_DAY
+    told = await asyncio.to_thread(
+        lambda: an.told_by_hour(an.by_hour(counts, spreads, asked_hours, first_hour))
+    )  # a month's hours: seconds
     return [(f.element, judged + (n + 1) * ar.HOUR_US) for n, hour in enumerate(told) for f in hour]
 
 

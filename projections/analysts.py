@@ -94,8 +94,10 @@ _MARK = hashlib.sha256(repr((GROUP, VIEWS)).encode()).hexdigest()[:16]
 
 
 async def mend(conn: Connection, schema: str) -> None:
-    """Views that are missing (their table was built anew) or of another release, where there are analysts; in the caller's transaction."""
-    if (await _one(conn, "SELECT to_regclass(%s) IS NULL", (f"{schema}{INSIGHT}.analysts",)))[0]:
+    """Views that are missing (their table was built anew) or of another release, where there are analysts; in the caller's transaction. A dump has the
+    table and not the role: then nobody can look, and rows are served all the same; `add` makes both."""
+    query = "SELECT to_regclass(%s) IS NULL OR to_regrole(%s) IS NULL"
+    if (await _one(conn, query, (f"{schema}{INSIGHT}.analysts", GROUP)))[0]:
         return
     await _views(conn, schema)
 
@@ -177,6 +179,8 @@ async def _place(conn: Connection, schema: str) -> None:
     )
     await conn.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place, group))
     await _views(conn, schema)
+    for name in VIEWS:  # those that a dump has brought without their rights as well
+        await conn.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(schema + INSIGHT, name), group))
 
 
 async def _ours(conn: Connection, name: str) -> bool:

@@ -108,7 +108,10 @@ class StepUps:
 
     async def show(self, identity: Identity, id: str, base: str) -> dict[str, Any]:
         found = await self._own(identity, id)
-        had = await self.challenges.passkeys(found.issuer, found.name)
+        try:
+            had = await self.challenges.passkeys(found.issuer, found.name)
+        except AWAY as e:
+            raise away(type(e).__name__) from None
         return {
             "id": id, "operation": found.operation, "path": found.path, "request": found.request.hex(), "begun_at": time_text(found.begun_us),
             "expires_at": time_text(found.until_us), "proven": found.proof is not None, "public_key": self._options(base, found, had),
@@ -130,7 +133,7 @@ class StepUps:
         """The passkey that has signed. `owner`: whose it must be; None: whoever's. Raises: Problem (403)."""
         given = answer.get("id")
         try:
-            passkey = await self.challenges.passkey(given) if isinstance(given, str) else None
+            passkey = await self.challenges.passkey(given) if isinstance(given, str) and pk.ID.fullmatch(given) else None
             if passkey is None or (owner is not None and (passkey.issuer, passkey.name) != owner):
                 raise pk.Bad("this passkey is not known" if owner is None else f"this is no passkey of {owner[1]}")
             count = pk.shown(pk.site_of(base), challenge, answer, passkey)

@@ -7,7 +7,7 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from flowledger.api.together import flat
-from flowledger.kernel.model.xml import BadXml
+from flowledger.kernel.markup import BadXml
 
 #: name of the shared table
 TABLE = "bpmn"

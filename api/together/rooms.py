@@ -24,7 +24,7 @@ from flowledger.events.base import RejectionCode
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.own_tables import Row
 from flowledger.kernel.limits import MODEL_BYTES_MAX
-from flowledger.kernel.model.xml import BadXml
+from flowledger.kernel.markup import BadXml
 
 #: people at one draft on one node
 PEOPLE_MAX = 50

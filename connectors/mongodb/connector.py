@@ -34,7 +34,7 @@ class MongoConnector:
         except ImportError:
             raise reach.lacking("pymongo") from None
         try:
-            wanted = {name: query.filled(text, config.parameters) for name, text in config.said().items()}
+            wanted = {name: query.filled(text, config.parameters, name in query.EXPRESSIONS) for name, text in config.said().items()}
             documents = [query.data(document, f"documents.{i}") for i, document in enumerate(config.documents)]
         except ValueError as e:
             raise Failed("REQUEST_INVALID", str(e)) from None

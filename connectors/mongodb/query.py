@@ -1,6 +1,7 @@
 """What a model says to MongoDB: filters, changes and pipelines as JSON of the model, where data of an instance stands in named places only.
 
-A value that came as data can be no operator: `{"$param": "name"}` is replaced by a parameter, and a parameter with a key that begins with $ is refused. Nothing that
+A value that came as data can be no operator: `{"$param": "name"}` is replaced by a parameter, and a parameter with a key that begins with $ is refused. Nor can it be
+a field's name: where MongoDB reads expressions, in which "$name" means a field, a text that begins with $ is refused outside of `$literal`. Nothing that
 runs code on the server, writes by an aggregation or looks at the server itself may be said.
 """
 
@@ -19,10 +20,16 @@ STAGES = frozenset(
 )
 #: stages that have pipelines within
 _INNER = {"$lookup": "pipeline", "$unionWith": "pipeline"}
+#: stages that read another collection, and where they name it
+_FROM = {"$lookup": "from", "$graphLookup": "from", "$unionWith": "coll"}
 UPDATES = frozenset("$addToSet $bit $currentDate $inc $max $min $mul $pop $pull $push $rename $set $setOnInsert $unset".split())
 #: what a text of a parameter becomes, where a model says so
 KINDS = ("objectId", "date", "decimal")
 PARAM = "$param"
+#: whether what stands below reads texts that begin with $ as fields; of all else: as what is around it
+READS = {"$match": False, "$literal": False, "$expr": True}
+#: texts of a model that are expressions from the beginning
+EXPRESSIONS = frozenset({"pipeline", "projection"})
 
 
 def parsed(text: str) -> Any:
@@ -94,6 +101,10 @@ def pipeline(found: Any) -> list[dict[str, Any]]:
         if not isinstance(stage, dict) or len(stage) != 1 or (name := next(iter(stage))) not in STAGES:
             raise ValueError(f"expected stages that only read, such as $match and $group, found {str(stage)[:80]}")
         within = stage[name]
+        if name in _FROM:
+            of = within.get(_FROM[name]) if isinstance(within, dict) else within
+            if not isinstance(of, str) or not of or of.startswith("system."):
+                raise ValueError(f"expected the name of a collection of an application in {name}, as the model's own text")
         if name == "$facet":
             for each in context(within).values():
                 pipeline(each)
@@ -111,18 +122,33 @@ def names(found: Any) -> set[str]:
     return set()
 
 
-def filled(found: Any, parameters: dict[str, Any]) -> Any:
-    """With the parameters in their places. Raises: ValueError."""
+def filled(found: Any, parameters: dict[str, Any], expression: bool = False) -> Any:
+    """With the parameters in their places. `expression`: a text that begins with $ means a field there. Raises: ValueError."""
     if isinstance(found, list):
-        return [filled(each, parameters) for each in found]
+        return [filled(each, parameters, expression) for each in found]
     if not isinstance(found, dict):
         return found
     if PARAM not in found:
-        return {key: filled(each, parameters) for key, each in found.items()}
+        return {key: filled(each, parameters, READS.get(key, expression)) for key, each in found.items()}
     name, kind = _place(found)
     if name not in parameters:
         raise ValueError(f"parameters: '{name[:100]}' is missing")
-    return _kind(parameters[name], kind, name) if kind else data(parameters[name], f"parameters.{name[:100]}")
+    if kind:
+        return _kind(parameters[name], kind, name)
+    if expression:
+        _no_field(parameters[name], name)
+    return data(parameters[name], f"parameters.{name[:100]}")
+
+
+def _no_field(value: Any, name: str, depth: int = 0) -> None:
+    """Raises: ValueError."""
+    if isinstance(value, str) and value.startswith("$"):
+        raise ValueError(
+            f'parameters.{name[:100]}: a text that begins with $ means a field there: expected the model to say {{"$literal": {{"{PARAM}": ...}}}}'
+        )
+    if depth <= DEPTH_MAX and isinstance(value, (list, dict)):  # what is deeper `data` refuses
+        for each in value.values() if isinstance(value, dict) else value:
+            _no_field(each, name, depth + 1)
 
 
 def _kind(value: Any, kind: str, name: str) -> Any:
@@ -151,9 +177,13 @@ def data(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, Decimal):
         if value == value.to_integral_value() and abs(value) < 2**63 and value.as_tuple().exponent == 0:
             return int(value)
-        return float(value) if Decimal(repr(float(value))) == value else Decimal128(value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        return Decimal128(Decimal(value))
+        if Decimal(repr(float(value))) == value:
+            return float(value)
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63):
+        try:
+            return Decimal128(Decimal(value))
+        except ArithmeticError:
+            raise ValueError(f"{where}: expected a number of at most 34 digits, found {str(value)[:50]}") from None
     if isinstance(value, list):
         return [data(each, where, depth + 1) for each in value]
     if isinstance(value, dict):

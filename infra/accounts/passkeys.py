@@ -32,6 +32,8 @@ CHALLENGE_S = 300
 PART_MAX = 8_000
 VERIFIED = UserVerificationRequirement.REQUIRED
 NUMBERS = re.compile(r"[0-9.]+")
+#: a passkey's id (up to 1,023 bytes), as base64url
+ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 TRANSPORTS = frozenset(t.value for t in AuthenticatorTransport)
 
 
@@ -109,6 +111,8 @@ def _checked(answer: dict[str, Any]) -> None:
     for where, part in (*answer.items(), *response.items()):
         if isinstance(part, str) and len(part) > PART_MAX:
             raise Bad(f"`{where}` has {len(part)} characters, at most {PART_MAX} are looked at")
+        if isinstance(part, str) and "\0" in part:  # the library passes it over, and no text of the database has it
+            raise Bad(f"`{where}` was expected as base64url")
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -133,7 +137,7 @@ def made(site: Site, challenge: bytes, answer: dict[str, Any]) -> Made:
     except (WebAuthnException, ValueError, KeyError, TypeError) as e:
         raise Bad(str(e) or type(e).__name__) from None
     given = (answer.get("response") or {}).get("transports")
-    transports = [t for t in given if t in TRANSPORTS] if isinstance(given, list) else []
+    transports = [t for t in given if isinstance(t, str) and t in TRANSPORTS] if isinstance(given, list) else []
     return Made(
         bytes_to_base64url(found.credential_id), found.credential_public_key, found.sign_count, transports, found.credential_backed_up
     )

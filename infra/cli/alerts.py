@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -18,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="ALERT")]
 
 
 def _path(name: str) -> str:
-    return f"/v1/alerts/{quote(name, safe='')}"
+    return f"/v1/alerts/{name}"
 
 
 ALERTS.put(app, "rule", "Make alerts, or change them; `deploy` takes the same files.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -78,7 +77,7 @@ def discover(
 
     there = Server(server)
     for name, record in sorted(_told(url).items()):
-        there.call("PUT", f"/v1/capabilities/{quote(name, safe='')}", record)
+        there.call("PUT", f"/v1/capabilities/{name}", record)
         console().print(f"[green]✓[/] {name}")
 
 

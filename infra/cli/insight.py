@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -133,7 +132,7 @@ def coverage(
     """Which rules of a decision's tables fired, how often, and which never."""
     found = _ask(
         server,
-        f"/v1/decisions/{quote(decision, safe='')}/coverage",
+        f"/v1/decisions/{decision}/coverage",
         version=version,
         together=together or None,
         **{"from": since, "to": until},
@@ -270,7 +269,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """What becomes of an instance, by what was learned from ended ones; and what plain counting says."""
-    found = _ask(server, f"/v1/instances/{quote(instance, safe='')}/prediction", due=due)
+    found = _ask(server, f"/v1/instances/{instance}/prediction", due=due)
     if json:
         as_json(found)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -18,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="KPI")]
 
 
 def _path(name: str) -> str:
-    return f"/v1/kpis/{quote(name, safe='')}"
+    return f"/v1/kpis/{name}"
 
 
 KPIS.put(app, "record", "Make KPIs, or change them; they count from now on. `deploy` takes the same files.")

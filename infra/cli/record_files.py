@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote
 
 import typer
 
@@ -56,7 +55,7 @@ class Kind(NamedTuple):
     def store(self, server: Any, files: list[Path]) -> list[Row]:
         """What is told of each. All are read before the first is put."""
         found = [read(file) for file in files]
-        answers = [(name, server.call("PUT", f"{self.path}/{quote(name, safe='')}", record)) for name, record in found]
+        answers = [(name, server.call("PUT", f"{self.path}/{name}", record)) for name, record in found]
         return [{"name": name, **{k: answer[k] for k in self.kept}} for name, answer in answers]
 
     def show(self, stored: list[Row]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -19,7 +18,7 @@ Name = Annotated[str, typer.Argument(metavar="REPORT")]
 
 
 def _path(name: str) -> str:
-    return f"/v1/saved-reports/{quote(name, safe='')}"
+    return f"/v1/saved-reports/{name}"
 
 
 REPORTS.put(app, "report", "Save reports, or change them; `deploy` takes the same files.")

@@ -13,6 +13,7 @@ from flowledger.infra.cli.model_files import is_model, models_in
 from flowledger.infra.cli.models import finding_view, show_findings
 from flowledger.infra.cli.output import console, say
 from flowledger.infra.cli.server import Server
+from flowledger.kernel.markup import BadXml
 
 #: a file that was written within this time may still be written to (milliseconds)
 QUIET_MS = 250
@@ -125,7 +126,7 @@ def _whole(path: Path, data: bytes) -> bool:
     if data.lstrip()[:1] == b"<" or b"<?xml" in data[:100]:
         try:
             xml.parse(data)
-        except xml.BadXml as e:  # in the last line: the rest is still to come; before it, it is a finding
+        except BadXml as e:  # in the last line: the rest is still to come; before it, it is a finding
             return e.code != "XML_NOT_WELL_FORMED" or e.line < data.rstrip().count(b"\n") + 1
     return True
 

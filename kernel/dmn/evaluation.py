@@ -49,6 +49,9 @@ class DecisionModel:
     two that it imports can be bound to two versions of one model.
     """
 
+    root: Unit
+    graph: Graph
+
     def __init__(
         self,
         definitions: m.Definitions,
@@ -61,16 +64,23 @@ class DecisionModel:
         #: bytes of its file; how many models stand one above the other, itself the topmost
         self.size = size
         self.depth: int = 1 + max((other.depth for other in (bound or {}).values()), default=0)
+        if not bound:
+            self._ready(*_flat(definitions, imported))
+
+    def __getattr__(self, name: str) -> Any:
+        """Of one that is bound to others its units are made when it is looked into: most stand below another one only, which has its own of them."""
+        if name not in ("root", "graph"):
+            raise AttributeError(name)
         units: list[Unit] = []
-        if bound:
-            self.root = _unit(self, {}, units)
-        else:
-            self.root, units = _flat(definitions, imported)
+        self._ready(_unit(self, {}, units), units)
+        return self.__dict__[name]
+
+    def _ready(self, root: Unit, units: list[Unit]) -> None:
         for unit in units:
             unit.link()
         for unit in units:
             unit.build_types()
-        self.graph = Graph(self.root)
+        self.__dict__.update(root=root, graph=Graph(root))  # both at once, whoever else does it meanwhile
 
     @property
     def decisions(self) -> list[m.Decision]:

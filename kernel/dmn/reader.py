@@ -14,6 +14,7 @@ from lxml import etree
 
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.errors import DmnError
+from flowledger.kernel.markup import BadXml, root_of
 
 #: Largest model that is parsed, in bytes. A table with 10,000 rules takes about 8 MB.
 MODEL_BYTES_MAX = 32 * 1024 * 1024
@@ -61,30 +62,10 @@ def parse(xml: bytes | str) -> m.Definitions:
         if xml.startswith("<?xml"):
             xml = xml[xml.find("?>") + 2 :]
         xml = xml.encode()
-    if len(xml) > MODEL_BYTES_MAX:
-        raise DmnError(f"the model has {len(xml)} bytes, at most {MODEL_BYTES_MAX} are read")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        recover=True,
-    )
     try:
-        root = etree.fromstring(xml, parser)
-    except (etree.XMLSyntaxError, ValueError) as e:
-        raise DmnError(f"not well-formed XML: {e}", getattr(e, "lineno", 0) or 0) from e
-    for wrong in parser.error_log:
-        # the parser goes on after any error, for two are none: the name of a namespace need not be a URI, and another version 1.x is read as 1.0
-        if wrong.type_name not in ("WAR_NS_URI", "WAR_UNKNOWN_VERSION"):
-            raise DmnError(f"not well-formed XML: {wrong.message}", wrong.line)
-    if root is None:
-        raise DmnError("not well-formed XML: no element", 1)
-    if root.getroottree().docinfo.doctype:
-        raise DmnError("a DOCTYPE is refused: decision models never need one", 1)
+        root = root_of(xml, MODEL_BYTES_MAX)
+    except BadXml as e:
+        raise DmnError(e.message, e.line) from e
     if not is_dmn(root.tag):
         raise DmnError(f"the root element is {root.tag}, expected definitions in a namespace of DMN 1.1 to 1.5", root.sourceline or 0)
     return _definitions(root)

@@ -167,7 +167,8 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
             removal.forget(d, known, "")
             continue
         else:
-            if known.hash != fields["hash"]:
+            # the same text can be bound to other decision models
+            if known.hash != fields["hash"] or (known.kind in ("drg", "decision") and "outline" in fields):
                 graph = {name: fields[name] for name in ("graph_hash", "outline") if name in fields}
                 d.record(de.DefinitionUpdated(key=known.key, hash=fields["hash"], name=fields.get("name", ""), **graph))
             if known.status != fields["status"]:

@@ -71,8 +71,9 @@ def still_used(d: Decision, drg: Definition, verb: str) -> Rejected | None:
     """What others are bound to stays as it is."""
     if drg.kind != "drg":
         return None
-    by = [x for x in d.state.definitions.values() if x.kind == "drg" and x.imports and not x.deleted and drg.key in x.imports.values()]
-    if not by:
+    using = [x for x in d.state.definitions.values() if x.imports and not x.deleted and drg.key in x.imports.values()]
+    if not using:
         return None
+    by = [x for x in using if x.kind == "drg"] or using  # a decision alone: its graph was edited, and is bound to another one
     names = ", ".join(f"'{x.id}' version {x.version}" for x in by[:NAMED_MAX])
     return Rejected(RejectionCode.INVALID_STATE, f"can't {verb} definition {drg.key}: it is imported by {names}")

@@ -14,6 +14,7 @@ import msgspec
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
 from flowledger.kernel.findings import Finding
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import behaviours, connectors, ids
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import classic, own, plain, unkept, unread
@@ -151,7 +152,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     """The graph of a BPMN file and what is to be said of it; None when it can't be read at all."""
     try:
         root = x.parse(data)
-    except x.BadXml as e:
+    except BadXml as e:
         broken = e.code == "XML_NOT_WELL_FORMED"
         return None, [
             Finding(e.code, e.message, line=e.line, column=e.column, file=name, standard=broken, chapter="XML 1.0" if broken else "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.encodings import utf8
 from flowledger.kernel.model.graph import Graph
@@ -95,7 +96,7 @@ def _root(graph: Graph) -> Any:
             return process.root.xml.getroottree().getroot()
     try:
         return x.parse(graph.source)
-    except x.BadXml:
+    except BadXml:
         return None
 
 

@@ -9,6 +9,7 @@ import msgspec
 from lxml import etree
 
 from flowledger.kernel.findings import Finding
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import formats, layout, read
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.canonical import graph_hash
@@ -113,7 +114,7 @@ def to_show(data: bytes, name: str) -> bytes | None:
         return as_bpmn(data, name)[0]
     try:
         tree = x.parse(data)
-    except x.BadXml:
+    except BadXml:
         return None
     if not layout.undrawn(tree):
         return data

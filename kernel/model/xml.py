@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from lxml import etree
-
 from flowledger.kernel import limits
+from flowledger.kernel.markup import root_of
 
 BPMN_NS = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 ZEEBE_NS = "http://camunda.org/schema/zeebe/1.0"
@@ -29,45 +28,9 @@ _BOOLEANS = {"1": "true", "0": "false"}
 _WHOLE = re.compile(r"[ \t\r\n]*([+-]?0*[0-9]{1,18})[ \t\r\n]*\Z").match
 
 
-class BadXml(Exception):
-    """Not a document that may be read. `code`, `line` and `column` say why and where."""
-
-    def __init__(self, code: str, message: str, line: int = 0, column: int = 0) -> None:
-        super().__init__(message)
-        self.code, self.message, self.line, self.column = code, message, line, column
-
-
 def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
     """The root element. Raises: BadXml (too large, not well-formed, has a DOCTYPE)."""
-    if len(data) > size_max:
-        raise BadXml("MODEL_TOO_LARGE", f"expected at most {size_max} bytes, found {len(data)}")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-        recover=True,
-    )
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as e:
-        line, column = e.position if e.position else (0, 0)
-        raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {e.msg}", line or 0, column or 0) from None
-    except ValueError as e:
-        raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {e}") from None
-    for wrong in parser.error_log:
-        # the parser goes on after any error, for two are none: the name of a namespace need not be a URI to be well-formed, and what says that it is of
-        # another version 1.x is read as 1.0 (2.8)
-        if wrong.type_name not in ("WAR_NS_URI", "WAR_UNKNOWN_VERSION"):
-            raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {wrong.message}", wrong.line, wrong.column)
-    if root is None:
-        raise BadXml("XML_NOT_WELL_FORMED", "not well-formed XML: no element", 1, 1)
-    if root.getroottree().docinfo.doctype:
-        raise BadXml("XML_DOCTYPE", "a DOCTYPE is not allowed: BPMN and DMN never need one", 1, 1)
-    return root
+    return root_of(data, size_max)
 
 
 def whole(text: str) -> int | None:

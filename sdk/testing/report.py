@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from flowledger.kernel.model.xml import BadXml
+from flowledger.kernel.markup import BadXml
 from flowledger.sdk.testing import diagram
 from flowledger.sdk.testing.coverage import Coverage, Covered
 

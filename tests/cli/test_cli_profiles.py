@@ -55,3 +55,18 @@ def test_a_profile_is_deployed_beside_models_and_kept_by_version(done, tmp_path)
     assert "is removed" in done("profiles", "rm", "cli-carrier")
     for gone in ("cli-carrier", "cli-carrier@2"):
         assert "NOT_FOUND" in done("profiles", "show", gone, expect=1)
+
+
+def test_a_name_of_several_words_is_that_name(done, tmp_path):
+    """KPIs, alerts and reports are called as people call them, and asked for by that."""
+    kpi, report, alert = (tmp_path / f"x.{kind}.yaml" for kind in ("kpi", "report", "alert"))
+    kpi.write_text("name: Hours & minutes of orders, 100% größer\nkind: time\nprocess: orders")
+    report.write_text("name: Orders per week\nkpi: Hours & minutes of orders, 100% größer")
+    alert.write_text("name: Far too slow\nmeasure: cycle_time\nprocess: orders\nabove: PT1H")
+    done("deploy", kpi, report, alert)
+    for noun, name in (("kpis", "Hours & minutes of orders, 100% größer"), ("reports", "Orders per week"), ("alerts", "Far too slow")):
+        assert name in [row["name"] for row in json.loads(done(noun, "list", "--json"))], noun
+    assert json.loads(done("reports", "run", "Orders per week", "--json"))["columns"] == ["mean"]
+    assert "is deleted" in done("reports", "delete", "Orders per week")
+    assert "is deleted" in done("kpis", "delete", "Hours & minutes of orders, 100% größer")
+    assert "is deleted" in done("alerts", "delete", "Far too slow")

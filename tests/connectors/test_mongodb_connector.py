@@ -152,6 +152,8 @@ async def test_data_is_no_operator(mongo: MongoRig, do, value: Any):
     assert (found.code, found.retries) == ("REQUEST_INVALID", 0) and "stands in the model only" in found.message
     found = await failure(do("insert", documents=[{"a": value}]))
     assert found.code == "REQUEST_INVALID" and mongo.rows.count_documents({}) == 1
+    found = await failure(do("find", filter={"$expr": {"$eq": ["$password", {"$param": "p"}]}}, parameters={"p": "$password"}))
+    assert (found.code, found.retries) == ("REQUEST_INVALID", 0) and "means a field" in found.message
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,10 @@ async def test_data_is_no_operator(mongo: MongoRig, do, value: Any):
         ({"operation": "aggregate", "pipeline": '[{"$out": "a"}]'}, "only read"), ({"operation": "aggregate", "pipeline": '[{"$merge": "a"}]'}, "only read"),
         ({"operation": "aggregate", "pipeline": '[{"$facet": {"a": [{"$out": "b"}]}}]'}, "only read"),
         ({"operation": "aggregate", "pipeline": '[{"$lookup": {"from": "a", "as": "b", "pipeline": [{"$merge": "c"}]}}]'}, "only read"),
+        ({"operation": "aggregate", "pipeline": '[{"$unionWith": "system.profile"}]'}, "of an application in $unionWith"),
+        ({"operation": "aggregate", "pipeline": '[{"$unionWith": {"$param": "any"}}]'}, "of an application in $unionWith"),
+        ({"operation": "aggregate", "pipeline": '[{"$facet": {"a": [{"$lookup": {"from": {"db": "x", "coll": "y"}, "as": "b"}}]}}]'}, "of an application in $lookup"),
+        ({"operation": "aggregate", "pipeline": '[{"$graphLookup": {"from": "system.users"}}]'}, "of an application in $graphLookup"),
         ({"operation": "aggregate", "pipeline": '[{"$currentOp": {}}]'}, "only read"), ({"operation": "aggregate", "pipeline": "[]"}, "list of stages"),
         ({"operation": "aggregate", "pipeline": '[{"$group": {"_id": 1, "x": {"$accumulator": {}}}}]'}, "code isn't run"),
         ({"operation": "update", "filter": "{}", "update": '{"a": 1}'}, "operators of a change"), ({"operation": "update", "filter": "{}"}, "update: update needs it"),
@@ -200,6 +206,28 @@ def test_at_the_edge_of_the_limits():
     assert exact == {"a": Decimal128("1.230")} and str(query.plain(exact)["a"]) == "1.230", "FerretDB has none"
     with pytest.raises(ValueError, match="expected objectId"):
         query.filled(query.parsed('{"a": {"$param": "n", "as": "objectId"}}'), {"n": "none"})
+
+
+@pytest.mark.req("APG-SEC-007")
+@pytest.mark.parametrize("value", ["$secret", "$$ROOT", ["$secret"], {"a": ["$secret"]}])
+def test_data_names_no_field(value: Any):
+    """In an expression a text that begins with $ means a field: data that says so would show one, or be equal to everything."""
+    for text, expression in (
+        ('{"$expr": {"$eq": ["$owner", {"$param": "p"}]}}', False), ('[{"$project": {"x": {"$param": "p"}}}]', True),
+        ('[{"$match": {"$expr": {"$eq": ["$owner", {"$param": "p"}]}}}]', True), ('{"x": {"$param": "p"}}', True),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="means a field there"):
+            query.filled(query.parsed(text), {"p": value}, expression)
+    for text in ('[{"$match": {"owner": {"$param": "p"}}}]', '[{"$set": {"x": {"$literal": {"$param": "p"}}}}]'):
+        assert str(value) in str(query.filled(query.parsed(text), {"p": value}, True))
+    assert query.filled(query.parsed('{"owner": {"$param": "p"}}'), {"p": value}) == {"owner": value}
+    assert {"pipeline", "projection"} == query.EXPRESSIONS
+
+
+@pytest.mark.parametrize("value", [10**40 + 1, Decimal(10**40 + 1), Decimal("1E+7000")])
+def test_a_number_that_bson_has_not(value: Any):
+    with pytest.raises(ValueError, match="at most 34 digits"):
+        query.data(value, "documents.0")
 
 
 async def test_answers_have_limits(mongo: MongoRig, do):

@@ -166,6 +166,20 @@ def test_what_is_too_much():
         filled(template, notes=7)
 
 
+def test_what_is_repeated_has_a_limit_with_its_looks(monkeypatch):
+    """A row of little text and a megabyte of XML, which packs to nothing, for each of a list."""
+    document = docx.Document()
+    run = document.add_paragraph("{{ for n in notes }}").add_run("{{ n }}")
+    run.font.name = "x" * 1_000_000
+    template = packed(document)
+    assert len(template) < 100_000
+    monkeypatch.setattr(word, "REPEATED_MAX", 5_000_000)
+    assert told(filled(template, notes=["a"] * 2)) == ["a", "a"]
+    with pytest.raises(Failed, match="at most 5000000 bytes of repeated") as e:
+        filled(template, notes=["a"] * 5)
+    assert e.value.code == "DOCUMENT_TOO_LARGE"
+
+
 async def test_a_model_writes_one_and_a_second_delivery_is_the_same_file(engine, tmp_path: Path):  # noqa: F811
     task = (
         model(("doc", "letter.docx", "TEMPLATE"))

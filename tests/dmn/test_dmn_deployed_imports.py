@@ -10,7 +10,8 @@ from flowledger.events import commands as c
 from flowledger.events import definition as de
 from flowledger.events.base import Rejected
 from flowledger.kernel import Partition, limits
-from flowledger.kernel.dmn import linking
+from flowledger.kernel.dmn import evaluation, linking
+from flowledger.kernel.dmn.unit import Unit
 from flowledger.kernel.fold import evolve
 from flowledger.kernel.library import Library
 from flowledger.kernel.lookup import latest
@@ -270,6 +271,21 @@ def test_drafts_are_bound_to_their_deployment_and_edited_ones_anew(w: World):
     assert "edited" not in w.codes()
 
 
+def test_what_a_decision_alone_is_still_bound_to_stays(w: World):
+    """Its graph was edited, and so bound to the next version; the decision was not."""
+    w.deploy(c=base("1"))
+    w.deploy(status="draft", b=MIDDLE)
+    first, state = w.key("c"), w.engine.state
+    b, mid = (state.process_versions["", kind, id][1] for kind, id in (("drg", "b"), ("decision", "mid")))
+    w.deploy(c=base("2"))
+    w.engine.do(c.ChangeDefinition(key=b, move="", content=MIDDLE))
+    assert (state.definitions[b].imports, state.definitions[mid].imports) == ({"urn:c": w.key("c")}, {"urn:c": first})
+    with pytest.raises(Refused, match="it is imported by 'mid' version 1"):
+        w.engine.do(c.ChangeDefinition(key=first, move="delete"))
+    w.engine.do(c.ChangeDefinition(key=mid, move="", content=MIDDLE))
+    w.engine.do(c.ChangeDefinition(key=first, move="delete"))
+
+
 def test_an_edited_decision_that_imports_nothing_any_more(w: World):
     w.deploy(status="draft", b=MIDDLE, c=base("1"))
     key = w.engine.state.process_versions["", "decision", "mid"][1]
@@ -338,3 +354,29 @@ def test_a_deployment_that_is_refused_leaves_nothing(w: World):
         w.deploy(c=base("1"), b=MIDDLE, broken="<definitions/>")
     assert not w.engine.state.definitions
     assert not isinstance(w.deploy(b=MIDDLE, c=base("1")), Rejected)
+
+
+def test_what_many_ways_lead_to_is_looked_at_once(w: World, monkeypatch: pytest.MonkeyPatch):
+    """Four models on each of eighteen levels, each with all four below it: 4 ** 17 ways lead to the lowest."""
+    deep, broad = limits.DMN_DEPTH_MAX - 2, 4
+    files = {f"m0x{i}": model(f"m0x{i}", decision("d", "1") if not i else "") for i in range(broad)}
+    for level in range(1, deep):
+        below = [f"m{level - 1}x{i}" for i in range(broad)]
+        for i in range(broad):
+            body = decision(f"d{level}", f"{below[0]}.d{level - 1 or ''} + 1", f"urn:{below[0]}#d{level - 1 or ''}") if not i else ""
+            files[f"m{level}x{i}"] = model(f"m{level}x{i}", body, *(f"{name}=urn:{name}" for name in below))
+    w.deploy(**files)
+    library = w.engine.library
+    asked: list[str] = []
+    graph = library.graph
+
+    def counted(hash: str, name: str) -> Any:
+        asked.append(name)
+        assert len(asked) <= 2 * len(files), "each is looked at once"
+        return graph(hash, name)
+
+    library.graph = counted  # type: ignore[method-assign]
+    made: list[Any] = []
+    monkeypatch.setattr(evaluation, "Unit", lambda *given: made.append(given) or Unit(*given))
+    assert w.engine.evaluate(f"d{deep - 1}") == deep
+    assert len(made) <= len(files), "those in between aren't made ready for themselves"

@@ -139,3 +139,30 @@ def test_a_data_store_is_told_to_all(seed):
     x.do(2, c.StartInstance(id="p"))
     x.complete("a", made=5)
     assert [p.records[("data_store", "/stock")] for p in x.parts] == [{"value": 5}] * 3
+
+
+DMN = "https://www.omg.org/spec/DMN/20230324/MODEL/"
+
+
+def dmn(name, text, imports="", needs=""):
+    return (
+        f'<definitions xmlns="{DMN}" id="{name}" name="{name}" namespace="urn:{name}">{imports}<decision id="{name}-d" name="{name}-d">'
+        f'<variable name="{name}-d"/>{needs}<literalExpression><text>{text}</text></literalExpression></decision></definitions>'
+    )
+
+
+@pytest.mark.req("APG-ELM-002")
+def test_a_draft_that_is_edited_to_the_same_text_is_bound_anew_everywhere():
+    x = Cluster(3, 1, "startEvent s")
+    x.do(0, c.Deploy(resources=[c.Resource("low.dmn", dmn("low", "1"))]))
+    needs = '<informationRequirement><requiredDecision href="urn:low#low-d"/></informationRequirement>'
+    top = dmn("top", "7", f'<import name="l" namespace="urn:low" importType="{DMN}"/>', needs)
+    made = x.do(0, c.Deploy(resources=[c.Resource("top.dmn", top)], status="draft"))
+    x.do(0, c.Deploy(resources=[c.Resource("low.dmn", dmn("low", "2"))]))
+    for one in made["definitions"]:
+        x.do(0, c.ChangeDefinition(key=one["key"], move="", content=top))
+        x.do(0, c.ChangeDefinition(key=one["key"], move="publish"))
+        (bound,) = x.parts[0].definitions[one["key"]].imports.values()
+        assert x.parts[0].definitions[bound].version == 2
+        assert [p.definitions[one["key"]].imports for p in x.parts] == [{"urn:low": bound}] * 3
+        assert [p.definitions[one["key"]].status for p in x.parts] == ["published"] * 3

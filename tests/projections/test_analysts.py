@@ -23,6 +23,7 @@ from flowledger.projections.rebuild import rebuild
 pytestmark = [pytest.mark.postgres, pytest.mark.req("D-ANA-008")]
 PAGE = (Path(__file__).parents[2] / "docs/sql.md").read_text()
 DAY = 86_400_000_000
+an_mark = an._MARK
 SEALED = "flk1.personal.a2V5.77.mail.Ynl0ZXM"
 
 
@@ -198,3 +199,17 @@ async def test_without_rows_there_is_nothing_to_read(db, schema):
     with pytest.raises(an.Refused, match="projector"):
         await an.add(db, f"{schema}_none", "test_ann", [""])
     assert await an.analysts(db, schema) == []
+
+
+async def test_a_dump_that_was_brought_to_a_database_without_the_roles(history, db, dsn, schema, monkeypatch):
+    """Views of a release before, and no role of analysts: rows are served, and whoever is added then can read."""
+    async with analyst(db, dsn, schema, "acme"):
+        pass
+    monkeypatch.setattr(an, "GROUP", "test_ann_group")
+    monkeypatch.setattr(an, "_MARK", "another release")
+    await an.mend(db, schema)
+    monkeypatch.setattr(an, "_MARK", an_mark)
+    async with analyst(db, dsn, schema, "acme", name="test_anna") as conn:
+        assert (await all_of(conn, "SELECT count(*) FROM instances"))[0][0] > 0
+    await an.remove(db, schema, "test_anna")
+    await db.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier("test_ann_group")))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from test_measure_rows import START_US, Drawn, History, at, caught_up, running
 
+from flowledger.kernel.alerts import rule as ar
+from flowledger.projections import alert_figures, odd_cases
 from flowledger.projections import alerts as pa
-from flowledger.projections import odd_cases
 from flowledger.projections.anomalies import anomalies, coming
 from flowledger.projections.reader import Reader, Senseless
 
@@ -117,3 +119,26 @@ async def test_cases_with_odd_ways_and_values_are_told_and_fire(db, dsn, schema,
         monkeypatch.setattr("flowledger.projections.alert_figures.CASES_MAX", 5)
         with pytest.raises(Senseless, match="5 cases"):
             await pa.trial(reader.of(""), "", {"from": asked["from"], "to": at(until)}, "a", rule)
+
+
+async def test_what_takes_seconds_is_asked_beside_the_loop(monkeypatch):
+    """Many cases with many variables, a month of hours: whoever else is served meanwhile doesn't wait."""
+    threads = []
+
+    class Rows:
+        async def rows(self, query, values, **_):
+            if query == odd_cases._CASES:
+                return [{"id": 1, "definition_id": 1, "ended_at": datetime(2026, 1, 1, tzinfo=UTC), "variant": "v"}]
+            return [{"variant": "v", "path": ["a"]}] if "FROM variants" in str(query) else []
+
+    def told(made):
+        return lambda *_: threads.append(threading.current_thread()) or made
+
+    monkeypatch.setattr(odd_cases.odd, "judge", told([]))
+    monkeypatch.setattr(alert_figures.an, "by_hour", told([]))
+    end = datetime(2026, 1, 2, tzinfo=UTC)
+    assert await odd_cases.judged(Rows(), "", "p", end - timedelta(days=1), end) == ([], 1, True)
+    rule = ar.read("r", {"measure": "anomalies", "kinds": ["volume"], "process": "p", "above": 0})
+    us = int(end.timestamp()) * 1_000_000
+    assert await alert_figures.of_anomalies(Rows(), "", rule, us - HOUR, us) == [({}, [(us - HOUR, 0.0, None), (us, 0.0, None)])]
+    assert len(threads) == 2 and threading.main_thread() not in threads

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from flowledger.kernel.model.xml import BadXml
+from flowledger.kernel.markup import BadXml
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import Coverage, Engine, diagram, report
 

@@ -6,11 +6,13 @@ import hashlib
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from webauthn.helpers import base64url_to_bytes, decode_credential_public_key, decoded_public_key_to_cryptography
 
+from flowledger.api import approvals
 from flowledger.api.access import passkeys as passkeys_of
 from flowledger.events.base import Rejected
 from flowledger.infra.accounts import challenges as challenges_of
@@ -126,6 +128,7 @@ GARBAGE: list[Any] = [
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}},
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "A" * 8_001, "attestationObject": "AA"}},
     {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": 5, "attestationObject": {}}},
+    {"id": "A\0A", "rawId": "A\0A", "type": "public-key", "response": {}},
 ]  # fmt: skip
 
 
@@ -138,6 +141,21 @@ async def test_garbage_is_refused_in_words(world, garbage):
     challenge = (await named(world.client()).post("/v1/session/passkeys")).json()
     said = await named(world.client()).post("/v1/session/passkey", json={"id": challenge["id"], "credential": garbage})
     assert said.status_code in (400, 401), said.text
+
+
+async def test_what_the_library_passes_over_is_no_defect_of_ours(world):
+    """Letters that are no base64url, and transports that are no texts."""
+    ann, key = await person(world, "ann", "viewer"), Authenticator()
+    asked = (await ann.post("/v1/me/passkeys/options", json={"password": PASSWORD})).json()
+    credential = key.create(asked["public_key"])
+    credential["response"]["transports"] = [[], "usb", {}, "none"]
+    made = await ann.post("/v1/me/passkeys", json={"id": asked["id"], "title": "t", "credential": credential})
+    assert made.status_code == 201, made.text
+    http = named(world.client())
+    asked = (await http.post("/v1/session/passkeys")).json()
+    credential = key.get(asked["public_key"])
+    credential["response"]["signature"] = "\0" + credential["response"]["signature"]
+    assert (await http.post("/v1/session/passkey", json={"id": asked["id"], "credential": credential})).status_code == 401
 
 
 async def test_a_challenge_is_good_once_for_one_person_one_purpose_and_five_minutes(world):
@@ -294,6 +312,19 @@ async def test_an_operation_takes_a_proof_which_stands_on_the_ledger_and_anybody
     public.verify(base64url_to_bytes(proof.signature), signed, ec.ECDSA(hashes.SHA256()))  # type: ignore[union-attr,call-arg]
 
 
+async def test_a_removal_takes_a_proof_where_it_is_named(world):
+    services = world.app.state["services"]
+    approvals.check(approvals.names_of(world.app.routes), ("remove_passkey",), "step_up")
+    services.settings = services.settings.model_copy(update={"step_up": ("remove_passkey",)})
+    ann, key = await with_passkey(world)
+    [item] = (await ann.get("/v1/me/passkeys")).json()["items"]
+    said = await ann.delete(f"/v1/me/passkeys/{item['id']}")
+    assert (said.status_code, said.json()["code"]) == (403, "STEP_UP_NEEDED"), said.text
+    id = await shown(ann, said, key)
+    assert (await ann.delete(f"/v1/me/passkeys/{item['id']}", headers={"x-step-up": id})).status_code == 200
+    assert (await ann.get("/v1/me/passkeys")).json()["items"] == []
+
+
 async def test_a_proof_is_for_one_request_once(marked):
     ann, key = await with_passkey(marked)
     await ann.patch("/v1/users/ann", json={"tenants": ["", "acme"]})
@@ -385,6 +416,18 @@ async def test_nobody_sees_or_signs_the_request_of_another(marked):
     assert (await bob.post(f"/v1/step-ups/{asked['id']}", json={"credential": key.get(asked["public_key"])})).status_code == 404
     for id in ("0" * 32, "x", "é", ""):
         assert (await ann.post("/v1/messages", json=PAID, headers={"x-step-up": id.encode()})).json()["code"] == "STEP_UP_FAILED"
+
+
+async def test_a_database_that_is_away_is_said_so(marked, monkeypatch):
+    ann, _ = await with_passkey(marked)
+    asked = (await ann.post("/v1/messages", json=PAID)).json()["step_up"]
+
+    async def gone(*_: Any) -> Any:
+        raise psycopg.OperationalError("gone")
+
+    monkeypatch.setattr(challenges_of.Challenges, "passkeys", gone)
+    said = await ann.get(f"/v1/step-ups/{asked['id']}")
+    assert (said.status_code, said.json()["code"]) == (503, "UNAVAILABLE"), said.text
 
 
 async def test_what_the_kernel_wants_shown_comes_with_a_challenge_and_the_proof_goes_along(world):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import xml as x
 
 _DATA = re.compile(r"(?:[\w-]+:)?get(?:DataObject|DataInput|DataOutput|ProcessProperty|ActivityProperty)\(\s*'(\w+)'\s*\)")
@@ -18,7 +19,7 @@ def to_feel(text: str) -> str:
     if text.startswith("<") and "literalExpression" in text:
         try:
             root = x.parse(text.encode())
-        except x.BadXml:
+        except BadXml:
             return text
         found = next((e for e in root.iter() if x.local(e) == "text"), None)
         return x.text_of(found) if found is not None else text

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowledger.kernel.findings import Finding
+from flowledger.kernel.markup import BadXml
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
@@ -25,7 +26,7 @@ def read(data: bytes, file: str) -> tuple[Any, list[Finding], dict[str, build.Pl
     r = Reader(file)
     try:
         root = x.parse(data)
-    except x.BadXml as e:
+    except BadXml as e:
         r.find("001", e.message, build.Place(e.line, e.column))
         return None, r.findings, {}
     _places(r, root, data)
