@@ -116,16 +116,33 @@ async def begun(request: ApiRequest, found: tuple[str, Session]) -> Response[Any
     return answer
 
 
-def guessing(request: ApiRequest) -> Callable[[], None]:
-    """An attempt to sign in, counted before it is looked at; what is answered is called when it was good. Raises: Problem (429)."""
-    rates = services_of(request).rates
-    if rates is None:
+#: what was begun by a passkey and not ended is counted apart from what has failed
+BEGUN = "begun "
+
+
+def guessing(request: ApiRequest, of: str = "") -> Callable[[], None]:
+    """An attempt to sign in, counted before it is looked at; what is answered is called when it was good. `of`: what is counted. Raises: Problem (429)."""
+    counted = _counted(request, of)
+    if counted is None:
         return lambda: None
-    client = request.scope.get("client")
-    address = rates.address_of(client[0] if client else "", ", ".join(request.headers.getall("x-forwarded-for", [])))
+    rates, address = counted
     if (problem := rates.guessing(address)) is not None:
         raise problem
     return lambda: rates.signed_in(address)
+
+
+def ended(request: ApiRequest, of: str) -> None:
+    """What was begun has come to a good end: it doesn't count."""
+    if (counted := _counted(request, of)) is not None:
+        counted[0].signed_in(counted[1])
+
+
+def _counted(request: ApiRequest, of: str) -> tuple[Any, str] | None:
+    rates = services_of(request).rates
+    if rates is None:
+        return None
+    client = request.scope.get("client")
+    return rates, of + rates.address_of(client[0] if client else "", ", ".join(request.headers.getall("x-forwarded-for", [])))
 
 
 @post("/session", status_code=200, summary="Sign in with name and password")

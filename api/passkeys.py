@@ -13,7 +13,7 @@ from flowledger.api.access import answers as a
 from flowledger.api.access.door import IDENTITY, PROOF, base_of
 from flowledger.api.access.passkeys import Passkeys
 from flowledger.api.access.stepping import FAILED, HEADER, owner_of
-from flowledger.api.accounts import begun, guessing, identity_of
+from flowledger.api.accounts import BEGUN, begun, ended, guessing, identity_of
 from flowledger.api.approvals import UPLOADS, named_in
 from flowledger.api.edge import ApiRequest, Body, Name, reply, time_text
 from flowledger.api.openapi import remembered
@@ -135,7 +135,8 @@ async def remove_passkey(request: ApiRequest, id: PasskeyPath) -> Response[a.Gon
 
 @post("/session/passkeys", status_code=200, summary="Begin to sign in with a passkey")
 async def begin_sign_in(request: ApiRequest) -> Response[a.ToSign]:
-    """`public_key`: for `navigator.credentials.get`."""
+    """`public_key`: for `navigator.credentials.get`. 429: too many from this address were begun and not ended, as with those that fail."""
+    guessing(request, BEGUN)
     return reply(await _passkeys(request).to_sign_in(_base(request)))
 
 
@@ -145,6 +146,7 @@ async def sign_in_by_passkey(request: ApiRequest, data: ShownPasskey) -> Respons
     succeeded = guessing(request)
     found = await _passkeys(request).sign_in(data.id, data.credential, _base(request))
     succeeded()
+    ended(request, BEGUN)
     return await begun(request, found)
 
 

@@ -21,6 +21,7 @@ from flowledger.infra.settings import Settings, SettingsError
 from flowledger.signin import check
 from tests.signin.authenticator import ORIGIN, Authenticator
 from tests.signin.conftest import PASSWORD, World
+from tests.signin.test_sign_in_rates import limited
 
 pytestmark = [pytest.mark.postgres, pytest.mark.req("APG-DIF-007")]
 
@@ -57,6 +58,18 @@ async def signs_in(world: World, key: Authenticator, **wrong: Any) -> Any:
     http = named(world.client())
     asked = (await http.post("/v1/session/passkeys")).json()
     return await http.post("/v1/session/passkey", json={"id": asked["id"], "credential": key.get(asked["public_key"], **wrong)})
+
+
+@pytest.mark.req("APG-SEC-009")
+async def test_an_address_begins_no_more_sign_ins_than_may_fail_and_those_that_end_well_do_not_count(world):
+    """What is begun is kept for five minutes, so many of all at most: nobody may push out what others have begun."""
+    _, key = await with_passkey(world)
+    limited(world, sign_in_failures=3)
+    for _ in range(5):
+        assert (await signs_in(world, key)).status_code == 200
+    http = named(world.client())
+    assert [(await http.post("/v1/session/passkeys")).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert (await http.post("/v1/session", json={"name": "ann", "password": PASSWORD})).status_code == 200, "what failed is counted apart"
 
 
 # --- adding, listing, removing ------------------------------------------------------------------------------------------------
