@@ -5,6 +5,7 @@ It talks to the server as any service does, over HTTP. One task is left to you.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -13,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
-from flowledger.infra.cli.output import Failed, as_json, console, fail, table
+from flowledger.infra.cli.ops import settings_of
+from flowledger.infra.cli.output import USAGE, Failed, as_json, command, console, fail, table
 from flowledger.infra.cli.server import DEFAULT, Server
 from flowledger.kernel.model.encodings import decode
 
@@ -261,6 +263,10 @@ def demo(server: str, instances: int, config: Any, leave: bool | None, json: boo
         return
     from flowledger.infra.cli.serve import start
 
+    auth = settings_of(config, **given).auth
+    if auth != "none" and not (os.environ.get("FLOWLEDGER_API_KEY") or os.environ.get("FLOWLEDGER_TOKEN")):
+        hint = f"start `{command()} dev`, sign in with `{command()} login`, then `{command()} demo --server URL`"
+        fail(f"the examples are deployed by somebody, and nobody has signed in yet: expected auth none, found {auth}", USAGE, hint)
     leave = not sys.stdout.isatty() if leave is None else leave
     start(config, lambda system: _play(system, instances, json, leave), **given)
 

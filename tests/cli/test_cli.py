@@ -282,3 +282,12 @@ def test_rows_of_another_log_are_noticed_at_the_start(cli, empty_database, tmp_p
         assert code == 0 and json.loads(out)["instances"], err
         code, _, err = cli("demo", "--data", tmp_path / "two", *where)
         assert code == 2 and "its rows are of another log" in err
+
+
+@pytest.mark.parametrize("command", [["dev", "--examples"], ["demo"]])
+def test_examples_on_a_server_with_sign_in_need_somebody_who_deploys_them(command, cli, tmp_path, monkeypatch):
+    """Said before anything is started: it would end at its first question."""
+    monkeypatch.setenv("FLOWLEDGER_AUTH", "local")
+    code, _, err = cli(*command, "--data", str(tmp_path))
+    assert code == 2 and "expected auth none, found local" in err and "login" in err
+    assert not list(tmp_path.iterdir())
