@@ -55,7 +55,7 @@ WRONG = {
     "a defect at import": ("1 / 0", "its import failed: ZeroDivisionError: division by zero"),
     "an exit at import": ("import sys\nsys.exit(3)", "its import failed: SystemExit: 3"),
     "no such object": ("", "has no attribute 'PART'"),
-    "slow import": ("import time\ntime.sleep(30)\nPART = f()", "its import took longer than 0.3 s"),
+    "slow import": ("import time\ntime.sleep(30)\nPART = f()", "its import took longer than 1.5 s"),
     "another version": ("PART = f(api=2)", "it is made for version 2 of flowledger.plugin, this is version 1"),
     "no part": ("PART = object()", "expected parts of flowledger.plugin, found object"),
     "no parts": ("PART = []", "expected 1 to 200 parts, found 0"),
@@ -72,7 +72,8 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_cannot_be_taken_is_said_and_left_out(case, point, monkeypatch):
-    monkeypatch.setattr(plugins, "IMPORT_S", 0.3)
+    if case == "slow import":  # all else has the usual time, on a busy machine too
+        monkeypatch.setattr(plugins, "IMPORT_S", 1.5)
     code, error = WRONG[case]
     [good, bad] = plugins.read(points=[point("PART = f('other')", name="good"), point(code, name="wrong")])
     assert error in bad.error and bad.provides == []
