@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -202,7 +203,7 @@ class Both:
             client, telemetry = Asked(), Telemetry()
             services = Services(client, RowsInMemory(), settings, telemetry)  # type: ignore[arg-type]
             if signed_in:
-                services.sign_in_with(Door(Keys(), settings), None)  # type: ignore[arg-type]
+                services.sign_in_with(Door(Keys(), settings), Mock())  # type: ignore[arg-type]  # nobody has an account: all are keys
             self.apps.append((create_app(services, short=taken), client, telemetry))
 
 
