@@ -59,14 +59,14 @@ OfProcess = Annotated[str, typer.Argument(metavar="PROCESS", help="The id of a p
 Csv = Annotated[bool, typer.Option("--csv", help="As a table for spreadsheets")]
 
 
-def _ask(server: str, path: str, **query: Any) -> dict[str, Any]:
+def ask(server: str, path: str, **query: Any) -> dict[str, Any]:
     from flowledger.infra.cli.server import Server
 
     found: dict[str, Any] = Server(server).get(path, **{k: str(v) for k, v in query.items() if v not in ("", None)})
     return found
 
 
-def _show(found: dict[str, Any], rows: list[dict[str, Any]], csv: bool, json: bool, empty: str = "nothing was done") -> None:
+def show_rows(found: dict[str, Any], rows: list[dict[str, Any]], csv: bool, json: bool, empty: str = "nothing was done") -> None:
     if json:
         as_json(found)
     elif csv:
@@ -75,7 +75,7 @@ def _show(found: dict[str, Any], rows: list[dict[str, Any]], csv: bool, json: bo
         table([{k: "" if v is None else v for k, v in row.items()} for row in rows], list(rows[0]) if rows else [], empty=empty)
 
 
-def _seconds(ms: float | None) -> float | None:
+def seconds(ms: float | None) -> float | None:
     return None if ms is None else round(ms / 1000, 3)
 
 
@@ -90,16 +90,16 @@ def heatmap(
     json: Json = False,
 ) -> None:
     """Where a process is busy, slow, waiting and failing, element by element; heat from 0 to 1, times in seconds."""
-    found = _ask(server, "/v1/reports/heatmap", process=process, version=version, **{"from": since, "to": until})
+    found = ask(server, "/v1/reports/heatmap", process=process, version=version, **{"from": since, "to": until})
     rows = [
         {
             "element": i["element"], "name": i["name"], "visits": i["started"], "open": i["wip"], "failed": i["failed"], "errors": i["errors"],
-            "duration": _seconds(i["cycle_time"]["mean_ms"]), "waiting": _seconds(i["waiting_time"]["mean_ms"]),
-            "working": _seconds(i["working_time"]["mean_ms"]), **{f"heat {k}": v for k, v in i["heat"].items()},
+            "duration": seconds(i["cycle_time"]["mean_ms"]), "waiting": seconds(i["waiting_time"]["mean_ms"]),
+            "working": seconds(i["working_time"]["mean_ms"]), **{f"heat {k}": v for k, v in i["heat"].items()},
         }
         for i in found["items"]
     ]  # fmt: skip
-    _show(found, rows, csv, json)
+    show_rows(found, rows, csv, json)
 
 
 @app.command()
@@ -113,9 +113,9 @@ def bottlenecks(
     json: Json = False,
 ) -> None:
     """What instances wait for most, and what speaks for it."""
-    found = _ask(server, "/v1/reports/bottlenecks", process=process, version=version, **{"from": since, "to": until})
+    found = ask(server, "/v1/reports/bottlenecks", process=process, version=version, **{"from": since, "to": until})
     rows = [{"rank": i["rank"], "element": i["element"], "name": i["name"], "evidence": i["says"]} for i in found["items"]]
-    _show(found, found["items"] if csv else rows, csv, json, empty="nothing was waited for")
+    show_rows(found, found["items"] if csv else rows, csv, json, empty="nothing was waited for")
 
 
 @app.command()
@@ -130,7 +130,7 @@ def coverage(
     json: Json = False,
 ) -> None:
     """Which rules of a decision's tables fired, how often, and which never."""
-    found = _ask(
+    found = ask(
         server,
         f"/v1/decisions/{decision}/coverage",
         version=version,
@@ -145,7 +145,7 @@ def coverage(
         for table in found["tables"]
         for rule in table["rules"]
     ]  # fmt: skip
-    _show(found, rows, csv, json, empty="it has no table")
+    show_rows(found, rows, csv, json, empty="it has no table")
     if not csv and not json:
         console(stderr=True).print(
             f"[dim]{_versions(found)}: {found['evaluations']} evaluations, {found['never']} of {found['rules']} rules never fired[/]"
@@ -171,15 +171,15 @@ def variants(
     json: Json = False,
 ) -> None:
     """The ways that instances went, the most frequent first; times in seconds."""
-    found = _ask(server, "/v1/variants", process=process, version=version, limit=limit, **{"from": since, "to": until})
+    found = ask(server, "/v1/variants", process=process, version=version, limit=limit, **{"from": since, "to": until})
     rows = [
         {
-            "count": i["count"], "share": f"{i['share']:.1%}", "completed": i["completed"], "mean": _seconds(i["cycle_time"]["mean_ms"]),
+            "count": i["count"], "share": f"{i['share']:.1%}", "completed": i["completed"], "mean": seconds(i["cycle_time"]["mean_ms"]),
             "variant": i["variant"], "path": " > ".join(i["path"]) + (f" > {i['more']} more" if i["more"] else ""),
         }
         for i in found["items"]
     ]  # fmt: skip
-    _show(found, rows, csv, json, empty="nothing has ended")
+    show_rows(found, rows, csv, json, empty="nothing has ended")
 
 
 @app.command()
@@ -194,7 +194,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Two versions: what is faster, slower or the same, and how far chance explains it; times in seconds."""
-    found = _ask(server, "/v1/reports/comparison", process=process, before=before, after=after, **{"from": since, "to": until})
+    found = ask(server, "/v1/reports/comparison", process=process, before=before, after=after, **{"from": since, "to": until})
     whole = {
         "element": "",
         "measure": "cycle_time",
@@ -204,12 +204,12 @@ def compare(
     }
     rows = [
         {
-            "element": i["element"], "measure": i["measure"], "before": _seconds(i["before"].get("p50_ms")), "after": _seconds(i["after"].get("p50_ms")),
+            "element": i["element"], "measure": i["measure"], "before": seconds(i["before"].get("p50_ms")), "after": seconds(i["after"].get("p50_ms")),
             "change": i["change"] if csv or i["change"] is None else f"{i['change']:+.1%}", "p": i["p_value"], "verdict": i["verdict"],
         }
         for i in (whole, *found["items"])
     ]  # fmt: skip
-    _show(found, rows, csv, json)
+    show_rows(found, rows, csv, json)
 
 
 @app.command()
@@ -269,7 +269,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """What becomes of an instance, by what was learned from ended ones; and what plain counting says."""
-    found = _ask(server, f"/v1/instances/{instance}/prediction", due=due)
+    found = ask(server, f"/v1/instances/{instance}/prediction", due=due)
     if json:
         as_json(found)
         return
@@ -306,19 +306,19 @@ def models(
     json: Json = False,
 ) -> None:
     """What was learned, from how many instances, and how far it is off, beside what plain counting is off by; times in seconds."""
-    found = _ask(server, "/v1/predictions", process=process)
+    found = ask(server, "/v1/predictions", process=process)
     rows = []
     for i in found["items"]:
         card, left = i["card"], i["card"]["remaining"]
         drift = i["drift"]
         rows.append({
             "process": i["process"], "model": i["number"], "in use": "yes" if i["in_use"] else "", "learned from": card["cases"]["learned"],
-            "told": "yes" if left["offered"] else f"no ({left['why']})", "error": _seconds(left["error_ms"]),
-            "counting": _seconds(min(left["baseline_error_ms"].values())), "interval holds": f"{left['interval']['holds']:.1%} of {left['interval']['says']:.0%}",
+            "told": "yes" if left["offered"] else f"no ({left['why']})", "error": seconds(left["error_ms"]),
+            "counting": seconds(min(left["baseline_error_ms"].values())), "interval holds": f"{left['interval']['holds']:.1%} of {left['interval']['says']:.0%}",
             "since": "" if not drift or not drift["cases"] else "drifted" if drift["drifted"] else f"{drift['cases']} cases, gain {drift['gain']:.0%}",
             "made": i["made"],
         })  # fmt: skip
-    _show(found, rows, False, json, empty="nothing was learned yet")
+    show_rows(found, rows, False, json, empty="nothing was learned yet")
 
 
 @app.command()
@@ -363,8 +363,8 @@ def forecast(
     json: Json = False,
 ) -> None:
     """How many will come, with bands, beside what the same time last week was."""
-    found = _ask(server, "/v1/forecasts", process=process, window=window, measure=measure, element=element, steps=steps)
-    _show(found, found["items"], csv, json, empty=f"five whole weeks are needed, found {found['weeks']}")
+    found = ask(server, "/v1/forecasts", process=process, window=window, measure=measure, element=element, steps=steps)
+    show_rows(found, found["items"], csv, json, empty=f"five whole weeks are needed, found {found['weeks']}")
     if found["items"] and not csv and not json:
         held = f"bands that say {found['interval']['says']:.0%} held {found['interval']['holds']:.0%}"
         console(stderr=True).print(
@@ -378,8 +378,8 @@ def anomalies(
 ) -> None:
     """What is unlike before: hours with more or fewer starts, or in which an element took longer or shorter (ms), and cases with ways or values that none
     had; the last 24 hours, or up to a week."""
-    found = _ask(server, "/v1/reports/anomalies", process=process, **{"from": since, "to": until})
-    _show(
+    found = ask(server, "/v1/reports/anomalies", process=process, **{"from": since, "to": until})
+    show_rows(
         found,
         found["items"],
         csv,

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.insight import Csv, Process, Since, Until, Version, _ask, _seconds, _show
-from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.insight import Csv, Process, Since, Until, Version, ask, seconds, show_rows
+from flowledger.infra.cli.lists import deleted, listed, shown
 from flowledger.infra.cli.options import Json, Limit, ServerUrl
-from flowledger.infra.cli.output import as_json, facts
 from flowledger.infra.cli.record_files import KPIS
 
 app = typer.Typer(help="KPIs: put, list, show, delete; their figures, and how promises are kept.", no_args_is_help=True)
@@ -32,13 +31,7 @@ def list_kpis(limit: Limit = 100, server: ServerUrl = "", json: Json = False) ->
 @app.command()
 def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
     """A KPI as it was put."""
-    from flowledger.infra.cli.server import Server
-
-    row = Server(server).get(_path(name))
-    if json:
-        as_json(row)
-    else:
-        facts(row)
+    shown(server, _path(name), json)
 
 
 @app.command()
@@ -61,31 +54,31 @@ def figures(
     json: Json = False,
 ) -> None:
     """Its figures by group and window; times in seconds."""
-    found = _ask(
+    found = ask(
         server, f"{_path(name)}/figures", group=",".join(group or ()), window=window, process=process, version=version, **{"from": since, "to": until},
     )  # fmt: skip
     rows = [_row(found["unit"], item) for item in found["items"]]
     if window == "all" and not csv:
         rows = [{k: v for k, v in row.items() if k not in ("from", "to")} for row in rows]
-    _show(found, rows, csv, json)
+    show_rows(found, rows, csv, json)
 
 
 def _row(unit: str, item: dict[str, Any]) -> dict[str, Any]:
     out = {k: v for k, v in item.items() if v is not None}
     if unit == "ms":
-        out |= {k: _seconds(item[k]) for k in ("total", "mean", "min", "max")}
+        out |= {k: seconds(item[k]) for k in ("total", "mean", "min", "max")}
     return out
 
 
 @app.command()
 def sla(process: Process = "", since: Since = "", until: Until = "", csv: Csv = False, server: ServerUrl = "", json: Json = False) -> None:
     """How promises are kept: of what ended in the time, and of what is open by now."""
-    found = _ask(server, "/v1/reports/sla", process=process, **{"from": since, "to": until})
+    found = ask(server, "/v1/reports/sla", process=process, **{"from": since, "to": until})
     rows = [
         {k: i[k] for k in ("name", "count", "kept", "broken", "kept_share", "goal", "met", "open", "late", "at_risk")}
         for i in found["items"]
     ]
-    _show(found, rows, csv, json, empty="no SLA")
+    show_rows(found, rows, csv, json, empty="no SLA")
 
 
 @app.command()
@@ -100,9 +93,9 @@ def promised(
     json: Json = False,
 ) -> None:
     """Instances that broke an SLA, are late or at risk, the worst first; times in seconds."""
-    found = _ask(server, f"{_path(name)}/promised", which=which, limit=limit, **{"from": since, "to": until})
+    found = ask(server, f"{_path(name)}/promised", which=which, limit=limit, **{"from": since, "to": until})
     rows = [
-        {**{k: i[k] for k in ("instance", "process", "version", "element", "began", "ended")}, "over": _seconds(i["over_ms"])}
+        {**{k: i[k] for k in ("instance", "process", "version", "element", "began", "ended")}, "over": seconds(i["over_ms"])}
         for i in found["items"]
     ]
-    _show(found, rows, csv, json, empty="none")
+    show_rows(found, rows, csv, json, empty="none")

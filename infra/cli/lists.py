@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from flowledger.infra.cli.options import Json, Reason, ServerUrl
-from flowledger.infra.cli.output import as_json, console, table
+from flowledger.infra.cli.output import as_json, console, facts, table
 
 Columns = Sequence[str | tuple[str, str]]
 
@@ -22,6 +22,17 @@ def listed(server: str, path: str, limit: int, json: bool, columns: Columns, emp
         as_json(rows)
     else:
         table(rows, list(columns), empty=empty)
+
+
+def shown(server: str, path: str, json: bool) -> None:
+    """One thing, as it is told."""
+    from flowledger.infra.cli.server import Server
+
+    found = Server(server).get(path)
+    if json:
+        as_json(found)
+    else:
+        facts(found)
 
 
 def deleted(server: str, path: str, json: bool, said: str, **query: Any) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.insight import Csv, _show
-from flowledger.infra.cli.lists import deleted, listed
+from flowledger.infra.cli.insight import Csv, show_rows
+from flowledger.infra.cli.lists import deleted, listed, shown
 from flowledger.infra.cli.options import Json, Limit, ServerUrl
-from flowledger.infra.cli.output import NO, as_json, console, facts, fail
+from flowledger.infra.cli.output import NO, as_json, console, fail
 from flowledger.infra.cli.record_files import REPORTS, read
 
 app = typer.Typer(help="Saved reports: put, list, show, run, delete.", no_args_is_help=True)
@@ -33,13 +33,7 @@ def list_reports(limit: Limit = 100, server: ServerUrl = "", json: Json = False)
 @app.command()
 def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
     """A report as it was put."""
-    from flowledger.infra.cli.server import Server
-
-    row = Server(server).get(_path(name))
-    if json:
-        as_json(row)
-    else:
-        facts(row)
+    shown(server, _path(name), json)
 
 
 @app.command()
@@ -69,7 +63,7 @@ def run(
         fail(f"{what}: no such file", NO)
     found: dict[str, Any] = s.get(f"{_path(what)}/run") if saved else s.post("/v1/saved-reports/try", {"report": read(file)[1]})
     rows = [i if found["window"] != "all" or csv else {k: v for k, v in i.items() if k not in ("from", "to")} for i in found["items"]]
-    _show(found, rows, csv, json)
+    show_rows(found, rows, csv, json)
 
 
 @app.command()
