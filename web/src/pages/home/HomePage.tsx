@@ -159,7 +159,7 @@ function Recent({ rows }: { rows: Rows<"instances"> }) {
     <Stack gap={6} mt="xs">
       {rows.map((i) => (
         <Group key={i.id} justify="space-between" wrap="nowrap" gap="xs">
-          <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />} className="fl-cut">
+          <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />} style={{ minWidth: 0, overflowWrap: "anywhere" }}>
             {i.name || i.process} {i.business_key && `· ${i.business_key}`}
           </Anchor>
           <Group gap="xs" wrap="nowrap" style={{ flex: "none" }}>
