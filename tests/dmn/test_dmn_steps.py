@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from flowledger.kernel import dmn
 from flowledger.kernel.feel import limits
+from tests.counting import calls
 
 STEPS = 5_000
 #: calls of functions that a step may cost on average
@@ -61,19 +60,11 @@ def test_what_is_repeated_counts_as_much_as_it_does(name, monkeypatch):
     monkeypatch.setattr(limits, "steps_max", STEPS)
     model = dmn.read(MODELS[name])
     model.evaluate("d")  # compiled
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event == "call"
-
-    sys.setprofile(count)
-    try:
-        evaluation = model.evaluate("d")
-    finally:
-        sys.setprofile(None)
+    found = []
+    made = calls(lambda: found.append(model.evaluate("d")))
+    (evaluation,) = found
     assert evaluation.value is None and "LIMIT_STEPS" in {w.code for w in evaluation.warnings}
-    assert calls < CALLS * STEPS, f"{calls / STEPS:.1f} calls a step"
+    assert made < CALLS * STEPS, f"{made / STEPS:.1f} calls a step"
 
 
 def test_a_large_table_by_its_index_costs_little(monkeypatch):

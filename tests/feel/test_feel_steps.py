@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from flowledger.kernel.feel import evaluate, limits
+from tests.counting import calls
 
 STEPS = 5_000
 #: calls of functions that a step may cost on average
@@ -37,20 +36,11 @@ CONTEXT = {"list": list(range(100_000))}
 def test_what_is_repeated_counts_as_much_as_it_does(name, monkeypatch):
     monkeypatch.setattr(limits, "steps_max", STEPS)
     evaluate(LONG[name], CONTEXT)  # compiled, and what `convert` keeps
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event == "call"
-
-    warnings = []
-    sys.setprofile(count)
-    try:
-        assert evaluate(LONG[name], CONTEXT, warnings=warnings) is None
-    finally:
-        sys.setprofile(None)
+    warnings, found = [], []
+    made = calls(lambda: found.append(evaluate(LONG[name], CONTEXT, warnings=warnings)))
+    assert found == [None]
     assert [w.code for w in warnings] == ["LIMIT_STEPS"]
-    assert calls < CALLS * STEPS, f"{calls / STEPS:.1f} calls a step"
+    assert made < CALLS * STEPS, f"{made / STEPS:.1f} calls a step"
 
 
 def test_plain_iterations_cost_one_step_each(monkeypatch):

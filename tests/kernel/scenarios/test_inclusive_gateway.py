@@ -1,9 +1,9 @@
 """Inclusive gateways: split by conditions, join when nothing more can arrive, over loops and nested splits (BPMN 13.4.3)."""
 
-import time
-
 import pytest
 from scenario import play
+
+from tests.counting import calls
 
 PAIR = """
 startEvent s
@@ -139,9 +139,5 @@ def test_a_join_among_500_elements_is_quick():
     i.kids = sorted(i.tokens)
     arrived = {nodes["j"].incoming[0].id: 2}
     joins.complete(i, 1, nodes["j"], arrived)
-    best = 1.0
-    for _ in range(20):
-        started = time.perf_counter()
-        assert not joins.complete(i, 1, nodes["j"], arrived)
-        best = min(best, time.perf_counter() - started)
-    assert best < 0.0002, f"{best * 1e6:.0f} us"
+    found = []
+    assert calls(lambda: found.append(joins.complete(i, 1, nodes["j"], arrived))) < 50 and found == [False]
