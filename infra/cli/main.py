@@ -350,10 +350,10 @@ def validate(
     ] = False,
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
-    from flowledger.infra.cli.model_files import models_of
+    from flowledger.infra.cli.model_files import gathered
     from flowledger.infra.cli.models import validate
 
-    validate(models_of(files), json, conformance)
+    validate(gathered(files), json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)
@@ -393,12 +393,18 @@ def test(
 
 
 @app.command(rich_help_panel=MODELS)
-def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
-           json: Json = False) -> None:  # fmt: skip
+def deploy(
+    files: Models,
+    server: ServerUrl = "",
+    draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Nothing is deployed: say what would be, and what the server finds")] = False,
+    json: Json = False,
+) -> None:
     """Deploy models: all of them or none."""
-    from flowledger.infra.cli.daily import deploy
+    from flowledger.infra.cli.deploying import deploy
+    from flowledger.infra.cli.model_files import gathered
 
-    deploy(server, files, draft, json)
+    deploy(server, gathered(files), draft, check, json)
 
 
 def _register() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flowledger.infra.cli.model_files import Gathered
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
 from flowledger.infra.cli.plugins import plugged
+from flowledger.kernel.findings import Finding
 
 
 def _read(file: Path) -> tuple[Any, list[Any]]:
@@ -29,10 +31,12 @@ def finding_view(finding: Any, file: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
+def validate(given: Gathered, json: bool, conformance: bool = False) -> None:
     """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Decision models among them import one another."""
+    from flowledger.infra.cli.record_files import KINDS
     from flowledger.kernel.dmn.linking import File, link
 
+    files = [model.path for model in given.models]
     read = [_read(file) for file in files]
     decisions = {
         n: File(graph.decisions, graph.source, file.name)
@@ -45,13 +49,21 @@ def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
         for n, (file, (_, findings)) in enumerate(zip(files, read, strict=True))
         for f in (linked[n].findings if n in linked else findings)
     ]
+    found += [
+        finding_view(Finding(f"{kind.word.upper()}_INVALID", text), str(file))
+        for kind in KINDS
+        for file in kind.of(given.records)
+        for text in kind.problems(file)
+    ]
     errors = sum(f["severity"] == "error" for f in found)
     broken = sum(f["standard"] for f in found)
+    given.tell()
     if json:
         as_json(found)
     else:
         show_findings(found)
-        noun = f"{len(files)} file{'s' if len(files) != 1 else ''}"
+        number = len(files) + len(given.records)
+        noun = f"{number} file{'s' if number != 1 else ''}"
         if errors:
             console().print(f"[red]✗[/] {errors} error{'s' if errors != 1 else ''} in {noun}")
         else:
