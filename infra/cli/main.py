@@ -351,7 +351,7 @@ def validate(
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
     from flowledger.infra.cli.model_files import gathered
-    from flowledger.infra.cli.models import validate
+    from flowledger.infra.cli.validating import validate
 
     validate(gathered(files), json, conformance)
 
