@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowledger.infra.cli.model_files import Gathered
-from flowledger.infra.cli.models import finding_view, show_findings
+from flowledger.infra.cli.models import finding_view, read_file, show_findings
 from flowledger.infra.cli.output import NO, as_json, console, fail
 from flowledger.kernel.findings import Finding
 
