@@ -346,14 +346,19 @@ def validate(
     files: Models,
     json: Json = False,
     conformance: Annotated[
-        bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
+        bool,
+        typer.Option("--conformance", help="Exit 1 also for what the standard forbids but the engine runs; tell the class of each file"),
     ] = False,
+    within: Annotated[
+        Literal["", "descriptive", "analytic", "common-executable", "process-modeling"],
+        typer.Option("--class", help="Exit 1 for each element that is beyond this conformance class of BPMN 2.0.2"),
+    ] = "",
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
     from flowledger.infra.cli.model_files import gathered
     from flowledger.infra.cli.validating import validate
 
-    validate(gathered(files), json, conformance)
+    validate(gathered(files), json, conformance, within.replace("-", " "))
 
 
 @app.command(rich_help_panel=MODELS)
