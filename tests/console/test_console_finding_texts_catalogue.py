@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from flowledger.kernel.model.checks.common import CODES
-
 from flowledger.infra.settings import Settings
+from flowledger.kernel.model.checks.common import CODES
 
 from .conftest import ROOT
 from .said_by_server import codes_of_problems, found_elsewhere, refusals
