@@ -59,6 +59,9 @@ class Held(NamedTuple):
     until: float
     subject: str = ""
     cls: str = ""
+    #: what it was unwrapped from, and until when it needn't be unwrapped again
+    wrapped: bytes = b""
+    reuse: float = 0.0
 
 
 class Vault:
@@ -91,7 +94,7 @@ class Vault:
                 self.keys.put(id, tenant, digest, cls, by, wrapped, time.time_ns() // 1000)
                 row = self.keys.of_subject(tenant, digest, cls)
         except (Away, ValueError, OSError) as e:
-            raise KeysAway(str(e)) from None
+            raise KeysAway(_why(e)) from None
         if row is None:
             raise KeysAway("the key was destroyed while it was made")
         self._hold(row)
@@ -168,15 +171,15 @@ class Vault:
 
     def rotate(self, many: int = 1_000) -> int:
         """Wrap anew what an older key has wrapped, while all goes on: how many. Raises: KeysAway."""
-        newest, done = self._wrapper.newest, 0
+        done = 0
         try:
-            while rows := self.keys.not_wrapped_by(newest, many):
+            while rows := self.keys.not_wrapped_by(self._wrapper.newest, many):  # a provider may have changed its own meanwhile
                 for row in rows:
                     by, wrapped = self._wrapper.wrap(row.id, self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped))
                     self.keys.wrapped_anew(row.id, row.wrapped_by, by, wrapped)
                 done += len(rows)
         except (Away, ValueError, OSError) as e:
-            raise KeysAway(f"{e} ({done} were wrapped anew)") from None
+            raise KeysAway(f"{_why(e)} ({done} were wrapped anew)") from None
         return done
 
     def _cipher(self, tenant: str, key: str, soft: bool) -> tuple[Held, Cipher]:
@@ -196,18 +199,27 @@ class Vault:
 
     def _hold(self, row: Row) -> Held:
         cipher: Cipher | None = None
-        try:
-            if not row.destroyed_us:
-                key = self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped)
-                cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
-        except (ValueError, OSError) as e:
-            raise KeysAway(f"the key {row.id}: {e}") from None
-        held = Held(row.tenant, cipher, self._clock() + KEEP_S if cipher is not None else float("inf"), row.subject, row.cls)
+        now, known, reuse = self._clock(), self._held.get(row.id), 0.0
+        if not row.destroyed_us:
+            if known is not None and known.wrapped == row.wrapped and known.reuse > now:
+                cipher, reuse = known.cipher, known.reuse
+            else:
+                try:
+                    key = self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped)
+                    cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
+                except (ValueError, OSError) as e:
+                    raise KeysAway(f"the key {row.id}: {_why(e)}") from None
+                reuse = now + self._wrapper.reuse_s
+        held = Held(row.tenant, cipher, now + KEEP_S if cipher is not None else float("inf"), row.subject, row.cls, row.wrapped, reuse)
         if cipher is None:
             with self._lock:
                 self._opened.clear()
         _keep(self._held, row.id, held, KEYS_MAX, self._lock)
         return held
+
+
+def _why(e: Exception) -> str:
+    return (e.strerror if isinstance(e, OSError) else None) or str(e)
 
 
 def _bound(tenant: str, about: Sealed) -> bytes:
