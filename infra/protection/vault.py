@@ -9,12 +9,14 @@ one that was destroyed elsewhere is gone here as well.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Heavy
-from flowledger.infra.protection.store import Away, Row, digest_of
+from flowledger.infra.protection.store import SEARCH, Away, Row, digest_of
 from flowledger.infra.protection.wrapping import Wrapper
 from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
 
@@ -30,6 +32,8 @@ from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes
 KEEP_S = 30.0
 #: keys, subjects and opened values in memory
 KEYS_MAX, SUBJECTS_MAX, OPENED_MAX = 10_000, 50_000, 10_000
+#: a number of more digits is found by how it was written only
+NUMBER_DIGITS = 400
 #: a value of no more characters is remembered opened
 _SHORT = 2_000
 _NONCE, _KEY = 12, 32
@@ -128,6 +132,21 @@ class Vault:
             _keep(self._opened, text, (tenant, value), OPENED_MAX, self._lock)
         return decode_json(value)
 
+    def digest(self, tenant: str, name: str, value: Any) -> str:
+        """By which a value of a variable is found, under a key of the tenant; empty: of what isn't found (lists, contexts, true and false). May block.
+
+        Raises: KeysAway."""
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            return ""
+        kind, text = ("s", value) if isinstance(value, str) else ("n", search_number(value))
+        try:
+            _, cipher = self._cipher(tenant, self.key_of(tenant, "", SEARCH, False), False)
+        except Erased:
+            raise KeysAway("the tenant's key of searches was destroyed") from None
+        # what nonces are made of begins with a length, which is never this one
+        told = b"\xff\xff\xff\xff" + "\x00".join(("flowledger.found.1", tenant, name, kind, text)).encode()
+        return base64.urlsafe_b64encode(hmac.digest(cipher[1], told, "sha256")).rstrip(b"=").decode()
+
     # --- life of keys
 
     def destroy(self, tenant: str, subject: str) -> list[str]:
@@ -216,6 +235,16 @@ class Vault:
                 self._opened.clear()
         _keep(self._held, row.id, held, KEYS_MAX, self._lock)
         return held
+
+
+def search_number(value: int | float | Decimal) -> str:
+    """One text for equal numbers: 1, 1.0 and 1e0."""
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > NUMBER_DIGITS:
+        return str(number)
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def _why(e: Exception) -> str:
