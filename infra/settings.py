@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
     )
     oidc_file: str = Field("", description="With auth oidc: file of the issuers (TOML, YAML or JSON)")
+    people_file: str = Field(
+        "",
+        description="With sign-in: file of what groups may do, of a directory that speaks LDAP, and of clients' certificates (TOML, YAML or JSON)",
+    )
     session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
     session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
     key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
