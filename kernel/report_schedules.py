@@ -5,11 +5,11 @@ The process has its settings in its text: who sees the process sees what is sent
 
 from __future__ import annotations
 
+import hashlib
+import html
 import re
-import zlib
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.kernel.model import xml as x
@@ -54,7 +54,7 @@ _DRAWN = "".join(_SHAPE.format(id=id, at=at, top=top, wide=wide, high=high) for 
 def process_of(name: str) -> str:
     """Its process's id: the name, or, where that can't be one, what is like it and no other's."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    return f"report-{plain}" if plain == name else f"report-{plain}-{zlib.crc32(name.encode()):08x}"
+    return f"report-{plain}" if plain == name else f"report-{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def trigger(name: str, spec: Mapping[str, Any]) -> str:
@@ -70,11 +70,17 @@ def process(name: str, title: str, spec: Mapping[str, Any]) -> str:
     kind = "mail" if spec.get("mail") else "webhook"
     told = {"report": name, "format": spec.get("format") or "csv", "resultVariable": "sent", "retryBackoff": PAUSE, "delivery.type": kind}
     told |= dict(_flat("delivery", spec[kind]))
-    headers = "".join(f"<zeebe:header key={quoteattr(k)} value={quoteattr(v)}/>" for k, v in told.items())
+    headers = "".join(f"<zeebe:header key={_quoted(k)} value={_quoted(v)}/>" for k, v in told.items())
     return _MODEL.format(
-        id=process_of(name), title=quoteattr(title or name), spec=escape(encode_json(dict(spec)).decode()), attempts=ATTEMPTS,
+        id=process_of(name), title=_quoted(title or name), spec=html.escape(encode_json(dict(spec)).decode(), quote=False), attempts=ATTEMPTS,
         scheduled=SCHEDULED, headers=headers, drawn=_DRAWN,
     )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    """As an attribute, in which line ends stay such."""
+    found = html.escape(text).replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
+    return f'"{found}"'
 
 
 def _flat(path: str, value: Any) -> list[tuple[str, str]]:
