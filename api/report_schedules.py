@@ -74,12 +74,13 @@ class ScheduleBody(Body, omit_defaults=True, rename={"except_": "except"}):
 
 
 class Sending(msgspec.Struct, kw_only=True):
-    """One of the times that came: the instance that sends it. `problem`: why it isn't sent; retried like any other incident."""
+    """One of the times that came: the instance that sends it. `problem`: why it isn't sent; resolved like any other incident. `attempts`: how often it was tried."""
 
     id: a.Key
     scheduled: str
     status: str
     problem: str = ""
+    attempts: int = 0
     created_at: str | None = None
     ended_at: str | None = None
 
@@ -141,9 +142,10 @@ async def get_report_schedule(request: ApiRequest, name: ReportName, wait_for: W
         raise Problem(RejectionCode.NOT_FOUND, f"expected the process {process} as a schedule makes it, found none")
     sent = (await listing(request, "instances", {"definition": process}, SENT, None, None))["items"]
     open_ = (await listing(request, "incidents", {"definition": process, "status": "open"}, s.settings.page_max, None, None))["items"]
-    why = {i["instance"]: i["message"] for i in open_}
+    tasks = (await listing(request, "tasks", {"definition": process}, SENT, None, None))["items"]
+    why, tried = {i["instance"]: i["message"] for i in open_}, {i["instance"]: i["attempts"] or 0 for i in tasks}
     sending = [
-        {"id": i["id"], "scheduled": i["business_key"] or "", "status": i["status"], "problem": why.get(i["id"], ""),
+        {"id": i["id"], "scheduled": i["business_key"] or "", "status": i["status"], "problem": why.get(i["id"], ""), "attempts": tried.get(i["id"], 0),
          "created_at": i.get("created_at"), "ended_at": i.get("completed_at") or i.get("cancelled_at")} for i in sent
     ]  # fmt: skip
     told = {k: row.get(k) for k in ("status", "next_at", "last_at", "skipped_from", "error", "position")}
