@@ -81,6 +81,8 @@ class Services:
         self.vault: Any = None
         #: applies the rules of retention (`api/retaining.py`); None: this process doesn't
         self.retaining: Any = None
+        #: finds protected variables by equality (`api/finding.py`); None: this process doesn't
+        self.finding: Any = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
