@@ -262,7 +262,7 @@ class Accounts:
     ) -> tuple[Key, str]:
         """The key as it is listed, and its text, which nobody can see again. `actor`: empty: the maker's own."""
         actor, mine = actor or maker.actor, (not actor or actor == maker.actor)
-        if mine and maker.kind in ("token", "guest"):  # such a key would outlive what the issuer says of its owner
+        if mine and maker.kind in ("token", "guest", "certificate"):  # such a key would outlive what the issuer says of its owner
             raise Problem("FORBIDDEN", "who an issuer vouches for shows its tokens; an administrator makes keys for programs (`actor`)")
         if not mine and "users:write" not in maker.rights:
             raise Problem("FORBIDDEN", f"the right users:write is needed for a key that acts as {actor}", right="users:write")
