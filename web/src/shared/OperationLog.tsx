@@ -5,6 +5,7 @@ import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import type { RowOf } from "~/api/types";
 import { useText } from "~/i18n";
+import { useServerText } from "~/i18n/refusals";
 import { Json } from "./Json";
 import { RowList } from "./RowList";
 import { Answer, Empty } from "./states";
@@ -22,6 +23,7 @@ interface Props {
 /** Who asked for what, granted and refused, newest first; a row opens with all that is known of it. */
 export function OperationLog({ filters, onAt, height }: Props) {
   const t = useText();
+  const say = useServerText();
   const [open, setOpen] = useState<Operation>();
   const list = useList("/operations", filters);
   useRefreshOn({ type: "operation.*" }, [["/operations", "list"]], 500);
@@ -44,7 +46,7 @@ export function OperationLog({ filters, onAt, height }: Props) {
               { key: "what", head: t("col.what"), width: "12rem", cell: (o) => <span className="fl-mono fl-cut">{o.operation}</span> },
               { key: "about", head: t("log.about"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{[o.kind, o.subject, o.names?.join(", ")].filter(Boolean).join(" ")}</span> },
               { key: "outcome", head: t("log.outcome"), width: "7rem", cell: (o) => <Outcome of={o} /> },
-              { key: "why", head: t("log.why"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{o.outcome === "refused" ? o.message || o.code : o.reason}</span> },
+              { key: "why", head: t("log.why"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{o.outcome === "refused" ? (o.message && say(o.message)) || o.code : o.reason}</span> },
               { key: "from", head: t("log.from"), width: "9rem", cell: (o) => <span className="fl-cut">{[o.door, o.address].filter(Boolean).join(" ") || "–"}</span> },
             ]}
           />
