@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.api.access.directory import Directory
 from flowledger.api.access.guests import SESSIONS_MAX, Guests
 from flowledger.api.access.known import Identity, Known, away, unknown
 from flowledger.api.access.rights import ADMINISTRATOR, ROLES, rights_of
@@ -51,6 +52,8 @@ class Accounts:
         self.passwords = passwords or Passwords()
         #: sign-in of browsers at issuers; None: there are none
         self.guests: Guests | None = None
+        #: passwords of a directory (`api/access/directory.py`); None: there is none
+        self.directory: Directory | None = None
 
     @property
     def now_us(self) -> Callable[[], int]:
@@ -167,6 +170,8 @@ class Accounts:
         """The session's text and the session. Raises: Problem (401; 429: too many at once)."""
         now_us = self.now_us()
         try:
+            if self.directory is not None and ((user := self.known.users.get(name)) is None or (user.managed and not user.password)):
+                return await self.directory.sign_in(name, password)
             kept = await self.store.attempt(name, now_us, ATTEMPTS_MAX, now_us + LOCKED_S * 1_000_000)
             if not await self.fits(kept or "", password):
                 log_.warning("a sign-in failed", name=name[:100], locked_or_unknown=kept is None)

@@ -126,7 +126,7 @@ def test_who_shows_which_certificate_is_known_over_http_and_grpc(empty_database,
         assert shop.call(port, shop.pem(common_name="Auditing")) == grpc.StatusCode.PERMISSION_DENIED
         _sockets(shop, url, worker, stranger)
         told = admin.get("/v1/operations", params={"actor": "worker"}).json()["items"]
-        assert any(o["origin"]["credential"] == "certificate:dns:worker.example" for o in told), told
+        assert any(o["credential"] == "certificate:dns:worker.example" for o in told), told
         # the authority of clients is another one from now on, without a restart
         shop.other.cert_pem.write_to_path(str(shop.trusted))
         with shop.http(url, shop.pem("worker.example", ca=shop.other)) as http:
