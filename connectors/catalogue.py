@@ -20,6 +20,7 @@ from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
+from flowledger.connectors.report import ReportConfig, ReportConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
 from flowledger.connectors.soap.config import SoapConfig
@@ -51,6 +52,7 @@ CONFIGS: dict[str, type[Config]] = {
     "mcp": McpConfig,
     "git": GitConfig,
     "document": DocumentConfig,
+    "report": ReportConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -96,5 +98,6 @@ def connectors() -> tuple[Connector, ...]:
         McpConnector(),
         GitConnector(),
         DocumentConnector(),
+        ReportConnector(),
         *FOREIGN,
     )

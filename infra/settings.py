@@ -254,8 +254,16 @@ class Settings(BaseSettings):
     )
     protect_key: str = Field(
         "",
-        description="Key that wraps those of protected variables: `file:PATH` or `env:NAME`; empty: `data`/keys/protect.keys, made at first (with Kafka: none); none",
+        description="Keys that wrap those of protected variables: `file:PATH`, `env:NAME`, `vault:URL/MOUNT/KEY`, `kms:REGION/KEY`, several with "
+        "spaces between: the first one wraps, any unwraps; empty: `data`/keys/protect.keys, made at first (with Kafka: none); none",
     )
+    protect_vault_token: str = Field(
+        "", description="Token for the transit engine that protect_key names: `file:PATH` or `env:NAME`; empty: secrets_vault_token"
+    )
+    protect_aws_key: str = Field(
+        "", description="`file:PATH` or `env:NAME` of what KMS is asked with: ACCESS_KEY SECRET_KEY and, where there is one, SESSION_TOKEN"
+    )
+    protect_kms_endpoint: str = Field("", description="https://HOST:PORT of what speaks as KMS does; empty: that of AWS for the region")
     head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
     head_s: float = Field(5.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
     anchors: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -22,7 +22,7 @@ from flowledger.infra.settings import Settings, SettingsError
 from flowledger.signin import check
 from tests.signin.conftest import World, first_admin, local_server
 
-pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-001", "D-SEC-003", "HA-001")]
+pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-001", "D-SEC-003")]
 FILE = """
 [[certificates]]
 dns = "worker.example"
