@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.amqp10.config import AmqpConfig, ServiceBusConfig
+from flowledger.connectors.amqp10.connector import AmqpConnector, ServiceBusConnector
 from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
@@ -38,6 +40,8 @@ CONFIGS: dict[str, type[Config]] = {
     "notify": NotifyConfig,
     "kafka": KafkaConfig,
     "rabbitmq": RabbitConfig,
+    "amqp": AmqpConfig,
+    "servicebus": ServiceBusConfig,
     "redis": RedisConfig,
     "s3": S3Config,
     "sqs": SqsConfig,
@@ -82,6 +86,8 @@ def connectors() -> tuple[Connector, ...]:
         NotifyConnector(),
         KafkaConnector(),
         RabbitConnector(),
+        AmqpConnector(),
+        ServiceBusConnector(),
         RedisConnector(),
         S3Connector(),
         SqsConnector(),

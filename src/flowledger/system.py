@@ -395,6 +395,7 @@ class System:
         from flowledger.api.alerting import Alerting
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
+        from flowledger.api.finding import Finding
         from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
@@ -435,6 +436,9 @@ class System:
         retaining = self.services.retaining = Retaining(self.services, dsn)
         keeping = asyncio.create_task(retaining.run(), name="retention")
         self._stack.callback(keeping.cancel)
+        finding = self.services.finding = Finding(self.services, dsn)
+        searching = asyncio.create_task(finding.run(), name="finding")
+        self._stack.callback(searching.cancel)
         late = self.telemetry.metrics.findings.labels(LAG)
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")

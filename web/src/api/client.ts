@@ -105,7 +105,12 @@ function fetched(url: string, init: RequestInit): Promise<Response> {
   const kept = ahead.get(url);
   ahead.delete(url);
   if (performance.now() < AHEAD_MS) gone.add(url);
-  return kept && Date.now() < kept.until && !init.signal?.aborted ? kept.answer.catch(() => ask(url, init)) : ask(url, init);
+  if (!kept || Date.now() >= kept.until || init.signal?.aborted) return ask(url, init);
+  // who has signed in meanwhile would be sent away again by the answer from before
+  return kept.answer.then(
+    (response) => (response.status === 401 ? ask(url, init) : response),
+    () => ask(url, init),
+  );
 }
 
 function headers(more?: Record<string, string>): Record<string, string> {
