@@ -156,7 +156,10 @@ class System:
         if self.settings.tasks_topic and self.has("api"):
             self._background(self._publish_tasks(), "tasks topic")
         if self.has("projector"):
+            from flowledger.projections import overtime
+
             await self._projecting()
+            self._background(overtime.watch(dsn), "analysts")
         from flowledger.infra.observer import gauges
 
         self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner, lambda: self._pool))
