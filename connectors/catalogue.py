@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from flowledger.connectors.amqp10.config import AmqpConfig, ServiceBusConfig
 from flowledger.connectors.amqp10.connector import AmqpConnector, ServiceBusConnector
+from flowledger.connectors.azure_functions import AzureFunctionsConfig, AzureFunctionsConnector
 from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
 from flowledger.connectors.git.config import GitConfig
+from flowledger.connectors.google.pubsub import PubSubConfig, PubSubConnector
+from flowledger.connectors.google.tasks import CloudTasksConfig, CloudTasksConnector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
@@ -46,6 +49,9 @@ CONFIGS: dict[str, type[Config]] = {
     "sqs": SqsConfig,
     "sns": SnsConfig,
     "lambda": LambdaConfig,
+    "azure-functions": AzureFunctionsConfig,
+    "pubsub": PubSubConfig,
+    "cloudtasks": CloudTasksConfig,
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
     "mcp": McpConfig,
@@ -91,6 +97,9 @@ def connectors() -> tuple[Connector, ...]:
         SqsConnector(),
         SnsConnector(),
         LambdaConnector(),
+        AzureFunctionsConnector(),
+        PubSubConnector(),
+        CloudTasksConnector(),
         JavaScriptConnector(),
         LlmConnector(),
         McpConnector(),
