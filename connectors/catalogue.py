@@ -13,6 +13,7 @@ from flowledger.connectors.google.pubsub import PubSubConfig, PubSubConnector
 from flowledger.connectors.google.tasks import CloudTasksConfig, CloudTasksConnector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.ibmmq import IbmMqConfig, IbmMqConnector
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
@@ -24,6 +25,7 @@ from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
+from flowledger.connectors.snowflake.connector import SnowflakeConfig, SnowflakeConnector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
 from flowledger.connectors.soap.config import SoapConfig
 from flowledger.connectors.sql.config import SqlConfig
@@ -37,6 +39,7 @@ CONFIGS: dict[str, type[Config]] = {
     "openapi": OpenApiConfig,
     "soap": SoapConfig,
     "sql": SqlConfig,
+    "snowflake": SnowflakeConfig,
     "mongodb": MongoConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
@@ -44,6 +47,7 @@ CONFIGS: dict[str, type[Config]] = {
     "rabbitmq": RabbitConfig,
     "amqp": AmqpConfig,
     "servicebus": ServiceBusConfig,
+    "ibmmq": IbmMqConfig,
     "redis": RedisConfig,
     "s3": S3Config,
     "sqs": SqsConfig,
@@ -85,6 +89,7 @@ def connectors() -> tuple[Connector, ...]:
         OpenApiConnector(),
         SoapConnector(),
         SqlConnector(),
+        SnowflakeConnector(),
         MongoConnector(),
         MailConnector(),
         NotifyConnector(),
@@ -92,6 +97,7 @@ def connectors() -> tuple[Connector, ...]:
         RabbitConnector(),
         AmqpConnector(),
         ServiceBusConnector(),
+        IbmMqConnector(),
         RedisConnector(),
         S3Connector(),
         SqsConnector(),
