@@ -14,16 +14,6 @@ from flowledger.connectors.http.config import HEADERS_MAX, Headers, HttpConfig, 
 KEY_HEADER = "x-functions-key"
 
 
-class EntraConfig(Config):
-    """Client credentials of an application of Entra ID."""
-
-    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")] = Field(description="Its id or domain", title="Directory")
-    client_id: Annotated[str, Field(min_length=1, max_length=256)] = Field(description="Of the application", title="Client id")
-    client_secret: Secret = Field(description="A reference: {{secrets.NAME}}", title="Client secret")
-    scope: Annotated[str, Field(min_length=1, max_length=1024)] = Field(description="api://ID-OF-THE-FUNCTION-APP/.default", title="Scope")
-    authority: Url = Field("https://login.microsoftonline.com", description="Where tokens come from", title="Authority")
-
-
 class AzureFunctionsConfig(Config):
     """Calls an HTTP function of Azure."""
 
@@ -37,9 +27,15 @@ class AzureFunctionsConfig(Config):
         "api", description="Prefix of routes (host.json)", title="Prefix"
     )
     key: Secret | None = Field(None, description="Key of the function or its host, a reference: {{secrets.NAME}}", title="Function key")
-    entra: EntraConfig | None = Field(
-        None, description="A token of Entra ID instead of a key: tenant, clientId, clientSecret, scope", title="Entra ID"
+    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{0,253}$")] = Field(
+        "", description="Instead of a key, a token of Entra ID: id or domain of the directory", title="Directory"
     )
+    client_id: Annotated[str, Field(max_length=256)] = Field(
+        "", description="Of the application that we are in the directory", title="Client id"
+    )
+    client_secret: Secret | None = Field(None, description="A reference: {{secrets.NAME}}", title="Client secret")
+    scope: Annotated[str, Field(max_length=1024)] = Field("", description="api://ID-OF-THE-FUNCTION-APP/.default", title="Scope")
+    authority: Url = Field("https://login.microsoftonline.com", description="Where tokens come from", title="Authority")
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field("POST", description="HTTP method", title="Method")
     headers: Headers = Field({}, description="Headers of the request", title="Headers")
     query_parameters: Annotated[dict[str, Text | list[Text]], BeforeValidator(dropped), Field(max_length=HEADERS_MAX)] = Field(
@@ -50,8 +46,9 @@ class AzureFunctionsConfig(Config):
 
     @model_validator(mode="after")
     def _who(self) -> Self:
-        if self.key is not None and self.entra is not None:
-            raise ValueError("key, entra: expected one of them, or none")
+        told = [bool(self.tenant), bool(self.client_id), self.client_secret is not None, bool(self.scope)]
+        if any(told) and (self.key is not None or not all(told)):
+            raise ValueError("expected key, or tenant, clientId, clientSecret and scope together, or none of them")
         if ".." in self.function or any(name.lower() == KEY_HEADER for name in self.headers):
             raise ValueError(f"function: expected no '..', and headers no {KEY_HEADER}")
         return self
@@ -76,11 +73,11 @@ class AzureFunctionsConnector:
         authentication: dict[str, Any] = {"type": "noAuth"}
         if config.key is not None:
             authentication = {"type": "apiKey", "api_key_location": "headers", "name": KEY_HEADER, "value": config.key}
-        elif (entra := config.entra) is not None:
+        elif config.tenant:
             authentication = {
-                "type": "oauth-client-credentials-flow", "client_id": entra.client_id, "client_secret": entra.client_secret, "scopes": entra.scope,
+                "type": "oauth-client-credentials-flow", "client_id": config.client_id, "client_secret": config.client_secret, "scopes": config.scope,
                 "client_authentication": "credentialsBody",
-                "oauth_token_endpoint": f"{entra.authority.rstrip('/')}/{entra.tenant}/oauth2/v2.0/token",
+                "oauth_token_endpoint": f"{config.authority.rstrip('/')}/{config.tenant}/oauth2/v2.0/token",
             }  # fmt: skip
         way = "/".join(part for part in (config.prefix.strip("/"), quote(config.function, safe="/-_.:")) if part)
         request = HttpConfig.model_validate({

@@ -90,11 +90,11 @@ async def test_by_a_token_of_entra_that_is_asked_for_once(functions: FunctionsRi
         "authority": f"http://127.0.0.1:{functions.to[1]}",
     }
     for _ in range(3):
-        functions.checked(await call(entra=entra))
+        functions.checked(await call(**entra))
     assert functions.tokens == [
         {"grant_type": ["client_credentials"], "scope": ["api://orders/.default"], "client_id": ["flows"], "client_secret": [SECRET]}
     ]
-    wrong = await failure(call(entra={**entra, "clientSecret": "another-secret"}))
+    wrong = await failure(call(**{**entra, "clientSecret": "another-secret"}))
     assert (wrong.code, wrong.retries) == ("OAUTH", 0) and "another-secret" not in wrong.message
 
 
@@ -107,8 +107,8 @@ async def test_routes_with_values_and_a_prefix(functions: FunctionsRig, call, ta
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"function": "../admin"}, {"function": "orders?x=1"}, {"headers": {"X-Functions-Key": "k"}}, {"key": SECRET, "entra": {"tenant": "t"}}, {"method": "TRACE"},
-        {"key": SECRET, "entra": {"tenant": "t", "clientId": "c", "clientSecret": "s", "scope": "s"}},
+        {"function": "../admin"}, {"function": "orders?x=1"}, {"headers": {"X-Functions-Key": "k"}}, {"tenant": "t"}, {"method": "TRACE"},
+        {"tenant": "t", "clientId": "c", "clientSecret": "s", "scope": "s", "key": SECRET},
     ],
 )  # fmt: skip
 async def test_configurations_that_are_refused(call, target: Target, wrong):
