@@ -10,6 +10,7 @@ from litestar.params import Parameter
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api import veil
 from flowledger.api.edge import (
     ApiRequest,
     Body,
@@ -35,8 +36,10 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import PRIORITIES
 from flowledger.events.commands import partition_of_text
+from flowledger.events.control import NoteReading
 from flowledger.events.wire import NAMES
 from flowledger.events.workflow import WorkflowRemovedFromViews
+from flowledger.kernel.protection import KeysAway
 
 Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
 #: statuses of tasks that somebody has to do something about, or does
@@ -171,7 +174,25 @@ async def list_instances(
         "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "project_id": project_id,
         "environment": environment, "started_from": started_from, "started_to": started_to, "parent": parent, "where": where, "text": text, **variable_filters(request),
     }  # fmt: skip
-    return reply(await listing(request, "instances", filters, limit, cursor, wait_for))
+    return reply(await listing(request, "instances", await _found(request, filters), limit, cursor, wait_for))
+
+
+async def _found(request: ApiRequest, filters: dict[str, Any]) -> dict[str, Any]:
+    """With protected variables, where they may be searched for. Whoever asks whether something is somebody's is written down, as who reads it is."""
+    s = services_of(request)
+    if s.finding is None or s.vault is None or not any(name.startswith("var.") for name in filters):
+        return filters
+    caller = s.asking(request)
+    try:
+        found: dict[str, Any]
+        found, names = await s.finding.asked(caller.tenant, filters)
+    except KeysAway as e:
+        raise Problem("UNAVAILABLE", f"the keys of protected values can't be had: {e}", retry_after_ms=1000) from None
+    if names:
+        await veil.noted(
+            s, caller, NoteReading(operation="read_protected", kind="instances", names=sorted(names), reason="searched by equality")
+        )
+    return found
 
 
 async def find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:

@@ -84,6 +84,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        """Published decision models that an import can mean, with all that those are bound to (`projections/decision_models.py`)."""
+
     async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
         """Where something is sealed under these keys: `{places, more}`."""
 
@@ -132,6 +135,7 @@ class SqlReads:
             batches,
             courses,
             coverage,
+            decision_models,
             event_logs,
             evidence,
             files,
@@ -191,6 +195,7 @@ class SqlReads:
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
+        self._decision_models = decision_models.importable
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
         from flowledger.projections.reader import NotProjected
@@ -295,6 +300,10 @@ class SqlReads:
     async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
         async with _told():
             return await self._alert_trial(self.reader.of(tenant), tenant, given, name, rule)
+
+    async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        async with _told():
+            return await self._decision_models(self.reader.of(tenant), tenant, namespaces)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():

@@ -178,6 +178,8 @@ async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Re
     record = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us(), "status": ASKED, "keys": []}
     await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
     await _asked(vault.destroy, tenant, name)
+    if s.finding is not None:
+        await s.finding.erased(tenant, [id for id, _ in keys])
     gone = [id for id, at in await _asked(vault.keys_of, tenant, name) if at][-KEYS_MAX:]
     record |= {"at_us": _now_us(), "status": ERASED, "keys": gone}
     done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)

@@ -72,6 +72,11 @@ async def read_by(services: Any, caller: Any, read: list[Sealed], about: tuple[s
         operation="read_protected", kind=about[0], subject=about[1], names=sorted({s.name for s in read})[:NAMES_MAX],
         instances=sorted({s.origin for s in read if s.origin})[:NAMES_MAX], classes=sorted({s.cls for s in read}), reason=why,
     )  # fmt: skip
+    await noted(services, caller, command)
+
+
+async def noted(services: Any, caller: Any, command: NoteReading) -> None:
+    """Raises: Problem (503)."""
     answer = await services.client.call(command, caller, timeout_s=NOTE_S)
     if isinstance(answer, Rejected):
         raise Problem("UNAVAILABLE", f"clear text is shown once that is on the ledger: {answer.message}", retry_after_ms=1000)

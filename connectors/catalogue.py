@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.amqp10.config import AmqpConfig, ServiceBusConfig
+from flowledger.connectors.amqp10.connector import AmqpConnector, ServiceBusConnector
 from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
@@ -18,6 +20,7 @@ from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.openapi.config import OpenApiConfig
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
+from flowledger.connectors.report import ReportConfig, ReportConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
 from flowledger.connectors.soap.config import SoapConfig
@@ -37,6 +40,8 @@ CONFIGS: dict[str, type[Config]] = {
     "notify": NotifyConfig,
     "kafka": KafkaConfig,
     "rabbitmq": RabbitConfig,
+    "amqp": AmqpConfig,
+    "servicebus": ServiceBusConfig,
     "redis": RedisConfig,
     "s3": S3Config,
     "sqs": SqsConfig,
@@ -47,6 +52,7 @@ CONFIGS: dict[str, type[Config]] = {
     "mcp": McpConfig,
     "git": GitConfig,
     "document": DocumentConfig,
+    "report": ReportConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -80,6 +86,8 @@ def connectors() -> tuple[Connector, ...]:
         NotifyConnector(),
         KafkaConnector(),
         RabbitConnector(),
+        AmqpConnector(),
+        ServiceBusConnector(),
         RedisConnector(),
         S3Connector(),
         SqsConnector(),
@@ -90,5 +98,6 @@ def connectors() -> tuple[Connector, ...]:
         McpConnector(),
         GitConnector(),
         DocumentConnector(),
+        ReportConnector(),
         *FOREIGN,
     )

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
     )
     oidc_file: str = Field("", description="With auth oidc: file of the issuers (TOML, YAML or JSON)")
+    people_file: str = Field(
+        "",
+        description="With sign-in: file of what groups may do, of a directory that speaks LDAP, and of clients' certificates (TOML, YAML or JSON)",
+    )
     session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
     session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
     key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
@@ -245,8 +249,16 @@ class Settings(BaseSettings):
     )
     protect_key: str = Field(
         "",
-        description="Key that wraps those of protected variables: `file:PATH` or `env:NAME`; empty: `data`/keys/protect.keys, made at first (with Kafka: none); none",
+        description="Keys that wrap those of protected variables: `file:PATH`, `env:NAME`, `vault:URL/MOUNT/KEY`, `kms:REGION/KEY`, several with "
+        "spaces between: the first one wraps, any unwraps; empty: `data`/keys/protect.keys, made at first (with Kafka: none); none",
     )
+    protect_vault_token: str = Field(
+        "", description="Token for the transit engine that protect_key names: `file:PATH` or `env:NAME`; empty: secrets_vault_token"
+    )
+    protect_aws_key: str = Field(
+        "", description="`file:PATH` or `env:NAME` of what KMS is asked with: ACCESS_KEY SECRET_KEY and, where there is one, SESSION_TOKEN"
+    )
+    protect_kms_endpoint: str = Field("", description="https://HOST:PORT of what speaks as KMS does; empty: that of AWS for the region")
     head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
     head_s: float = Field(5.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
     anchors: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -23,7 +23,7 @@ from flowledger.projections.words import INT_MAX, SEARCH_CHARS, pieces_of, prior
 LIMIT, LIMIT_MAX = 50, 1_000
 _KEY_MAX = 2**63 - 1
 _CURSOR = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,18})")
-_VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
+VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
 PRIORITY_MAX = 100
 #: digits of a number that is compared; what is beyond is in no row as a number
 DIGITS_MAX = 1_000
@@ -401,6 +401,7 @@ def _kept(name: str, condition: str, value: Any) -> tuple[sql.Composable, list[A
 
 def variable(name: str, operator: str, value: Any) -> Variable:
     """A root variable compared with a JSON value; only values of the same type compare, texts by code points."""
+    unsealed(name, value)
     text = encode_json(value).decode()
     search, op = search_text(value), _OPERATORS[operator]
     values: list[Any]
@@ -429,9 +430,15 @@ def variable(name: str, operator: str, value: Any) -> Variable:
     return Variable(name, composed, values, ranged, (composed, values) if ranged else listed, kept)
 
 
+def unsealed(name: str, value: Any) -> None:
+    """Nobody feels his way along what is sealed. Raises: BadQuery."""
+    if isinstance(value, str) and value.startswith("flk1."):
+        raise BadQuery(f"{name[:60]}: expected a value, found what looks like a sealed one")
+
+
 def variable_filter(w: Where, name: str, text: str) -> bool:
     """`var.NAME` or `var.NAME[op]`; the value is JSON, or a text when it isn't. False: another filter."""
-    found = _VARIABLE.fullmatch(name)
+    found = VARIABLE.fullmatch(name)
     if not found:
         return False
     operator = found["op"] or "eq"
@@ -496,6 +503,10 @@ def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, 
         apply = known.get(name)
         if apply is not None:
             apply(w, value)
+        elif variables and name.startswith("found."):  # of the inside: callers' filters of variables begin with var.
+            from flowledger.projections import found_by
+
+            found_by.asked(w, name.removeprefix(found_by.FOUND), value)
         elif not (variables and variable_filter(w, name, value)):
             expected = ", ".join(known) + (", var.NAME[op]" if variables else "")
             raise BadQuery(f"expected the filters {expected}; found {name[:60]!r}")

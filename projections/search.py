@@ -96,6 +96,7 @@ def _stands(text: str) -> list[where.Condition]:
     """Where a text may stand."""
     if not text.strip() or len(text) > TEXT_MAX or "\0" in text:
         raise Senseless(f"text: expected 1 to {TEXT_MAX} characters, found {text[:40]!r}")
+    fi.unsealed("text", text)
     out: list[where.Condition] = [where.key_starts(text), _VALUE]
     for name in ("definition", "initiator", "correlation_id"):
         out.append(where.filtered(name, text))

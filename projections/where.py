@@ -221,6 +221,7 @@ def _within(place: _Place, text: str, begins: bool) -> Condition:
 
 def begins_with(name: str, text: str) -> fi.Variable:
     """The order of the values has them one after the other, up to the last character that there is."""
+    fi.unsealed(name, text)
     low = text[:SEARCH_CHARS]
     listed = sql.SQL("v.type = 'string' AND v.search >= %s AND v.search < %s").format(), [low, low + "\U0010ffff"]
     if len(text) < SEARCH_CHARS:

@@ -103,6 +103,8 @@ class Accounts:
             _known_roles(roles)
         async with self.changing() as change:
             old = await _user(change, name)
+            if old.managed and (roles is not None or tenants is not None):
+                raise _refused(f"what {name} may do is said by the groups that they are provisioned in (docs/security.md)", "INVALID_STATE")
             new = msgspec.structs.replace(
                 old, roles=old.roles if roles is None else roles, tenants=old.tenants if tenants is None else tenants,
                 active=old.active if active is None else active,
@@ -114,6 +116,7 @@ class Accounts:
             )
             if not new.active:
                 await change.rows("DELETE FROM sessions WHERE name = %s", name)
+                await change.rows("DELETE FROM guests WHERE name = %s", name)
             await self.tell(by, f"user:{name}", "changed", roles=new.roles, tenants=new.tenants, active=new.active)
         return self.known.users[name]
 

@@ -31,6 +31,18 @@ async def _open_queue(opening: Opening) -> Source:
     return await open_queue(opening)
 
 
+async def _open_amqp(opening: Opening) -> Source:
+    from flowledger.connectors.sources.amqp_queue import open_queue
+
+    return await open_queue(opening)
+
+
+async def _open_bus(opening: Opening) -> Source:
+    from flowledger.connectors.sources.amqp_queue import open_bus
+
+    return await open_bus(opening)
+
+
 async def _open_sqs(opening: Opening) -> Source:
     from flowledger.connectors.sources.sqs_queue import open_queue
 
@@ -52,5 +64,5 @@ async def _open_mailbox(opening: Opening) -> Source:
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
 KINDS: dict[str, Kind] = {
     "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
-    "rabbitmq": _open_queue, "sqs": _open_sqs, "s3": _open_objects, "imap": _open_mailbox,
+    "rabbitmq": _open_queue, "amqp": _open_amqp, "servicebus": _open_bus, "sqs": _open_sqs, "s3": _open_objects, "imap": _open_mailbox,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Keys of protected variables: key, rotate. No command shows one."""
+"""Keys of protected variables: check, rotate. No command shows one."""
 
 from __future__ import annotations
 
@@ -32,3 +32,24 @@ def rotate(config: Config = None, json: Json = False) -> None:
         as_json({"wrapped": done})
     else:
         console().print(f"[green]✓[/] {done} keys are wrapped by the first key of protect_key")
+
+
+@app.command("check")
+def check(config: Config = None, json: Json = False) -> None:
+    """Try each place that protect_key names: a key that nobody uses is wrapped and unwrapped there. No server is asked."""
+    from rich.markup import escape
+
+    from flowledger.infra.protection.wrapping import wrapper_of
+    from flowledger.infra.settings import load
+
+    wrapper = wrapper_of(load(config))
+    if wrapper is None:
+        fail("this installation has no key of protected variables", USAGE, "FLOWLEDGER_PROTECT_KEY=file:protect.keys")
+    found = wrapper.checked()
+    if json:
+        as_json({"items": [{"kind": kind, "key": by, "wrong": wrong} for kind, by, wrong in found]})
+    else:
+        for kind, by, wrong in found:
+            console().print(f"[red]✗[/] {kind}: {escape(wrong)}" if wrong else f"[green]✓[/] {kind}: {escape(by)}", soft_wrap=True)
+    if any(wrong for _, _, wrong in found):
+        raise typer.Exit(NO)

@@ -27,9 +27,12 @@ _TABLES: tuple[LiteralString, ...] = (
     "DROP INDEX IF EXISTS flowledger_keys.data_keys_of",
     "CREATE INDEX IF NOT EXISTS data_keys_of_subject ON flowledger_keys.data_keys (tenant, subject)",
     "CREATE INDEX IF NOT EXISTS data_keys_of_tenant ON flowledger_keys.data_keys (tenant, id) WHERE destroyed_us = 0",
+    "CREATE INDEX IF NOT EXISTS data_keys_destroyed ON flowledger_keys.data_keys (destroyed_us, id) WHERE destroyed_us > 0",
     "CREATE INDEX IF NOT EXISTS data_keys_by ON flowledger_keys.data_keys (wrapped_by) WHERE destroyed_us = 0",
 )
 _LOCK = 0x666C6B31
+#: class of the key by which a tenant's protected values are found: it seals nothing, and no model's class has this name
+SEARCH = "search:"
 
 
 class Away(Exception):
@@ -131,10 +134,18 @@ class PostgresKeys:
         """Keys that are there, in the order of their ids."""
         found = self._ask(
             "SELECT id, subject, class, made_us, retired_us FROM flowledger_keys.data_keys WHERE tenant = %s AND destroyed_us = 0 AND id > %s"
-            " ORDER BY id LIMIT %s",
-            (tenant, after, many),
+            " AND class <> %s ORDER BY id LIMIT %s",
+            (tenant, after, SEARCH, many),
         )
         return [Kept(*row) for row in found]
+
+    def destroyed_since(self, since_us: int, many: int) -> list[tuple[str, str, int]]:
+        """(id, tenant, when), in the order of time."""
+        found = self._ask(
+            "SELECT id, tenant, destroyed_us FROM flowledger_keys.data_keys WHERE destroyed_us > greatest(%s, 0) ORDER BY destroyed_us, id LIMIT %s",
+            (since_us, many),
+        )
+        return [(str(id), str(tenant), int(at)) for id, tenant, at in found]
 
     def subjects_of(self, ids: list[str]) -> dict[str, str]:
         """Key -> the digest of its subject."""

@@ -9,12 +9,14 @@ one that was destroyed elsewhere is gone here as well.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Heavy
-from flowledger.infra.protection.store import Away, Row, digest_of
+from flowledger.infra.protection.store import SEARCH, Away, Row, digest_of
 from flowledger.infra.protection.wrapping import Wrapper
 from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
 
@@ -30,6 +32,8 @@ from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes
 KEEP_S = 30.0
 #: keys, subjects and opened values in memory
 KEYS_MAX, SUBJECTS_MAX, OPENED_MAX = 10_000, 50_000, 10_000
+#: a number of more digits is found by how it was written only
+NUMBER_DIGITS = 400
 #: a value of no more characters is remembered opened
 _SHORT = 2_000
 _NONCE, _KEY = 12, 32
@@ -59,6 +63,9 @@ class Held(NamedTuple):
     until: float
     subject: str = ""
     cls: str = ""
+    #: what it was unwrapped from, and until when it needn't be unwrapped again
+    wrapped: bytes = b""
+    reuse: float = 0.0
 
 
 class Vault:
@@ -91,7 +98,7 @@ class Vault:
                 self.keys.put(id, tenant, digest, cls, by, wrapped, time.time_ns() // 1000)
                 row = self.keys.of_subject(tenant, digest, cls)
         except (Away, ValueError, OSError) as e:
-            raise KeysAway(str(e)) from None
+            raise KeysAway(_why(e)) from None
         if row is None:
             raise KeysAway("the key was destroyed while it was made")
         self._hold(row)
@@ -124,6 +131,21 @@ class Vault:
         if len(text) <= _SHORT:
             _keep(self._opened, text, (tenant, value), OPENED_MAX, self._lock)
         return decode_json(value)
+
+    def digest(self, tenant: str, name: str, value: Any) -> str:
+        """By which a value of a variable is found, under a key of the tenant; empty: of what isn't found (lists, contexts, true and false). May block.
+
+        Raises: KeysAway."""
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+            return ""
+        kind, text = ("s", value) if isinstance(value, str) else ("n", search_number(value))
+        try:
+            _, cipher = self._cipher(tenant, self.key_of(tenant, "", SEARCH, False), False)
+        except Erased:
+            raise KeysAway("the tenant's key of searches was destroyed") from None
+        # what nonces are made of begins with a length, which is never this one
+        told = b"\xff\xff\xff\xff" + "\x00".join(("flowledger.found.1", tenant, name, kind, text)).encode()
+        return base64.urlsafe_b64encode(hmac.digest(cipher[1], told, "sha256")).rstrip(b"=").decode()
 
     # --- life of keys
 
@@ -168,15 +190,15 @@ class Vault:
 
     def rotate(self, many: int = 1_000) -> int:
         """Wrap anew what an older key has wrapped, while all goes on: how many. Raises: KeysAway."""
-        newest, done = self._wrapper.newest, 0
+        done = 0
         try:
-            while rows := self.keys.not_wrapped_by(newest, many):
+            while rows := self.keys.not_wrapped_by(self._wrapper.newest, many):  # a provider may have changed its own meanwhile
                 for row in rows:
                     by, wrapped = self._wrapper.wrap(row.id, self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped))
                     self.keys.wrapped_anew(row.id, row.wrapped_by, by, wrapped)
                 done += len(rows)
         except (Away, ValueError, OSError) as e:
-            raise KeysAway(f"{e} ({done} were wrapped anew)") from None
+            raise KeysAway(f"{_why(e)} ({done} were wrapped anew)") from None
         return done
 
     def _cipher(self, tenant: str, key: str, soft: bool) -> tuple[Held, Cipher]:
@@ -196,18 +218,37 @@ class Vault:
 
     def _hold(self, row: Row) -> Held:
         cipher: Cipher | None = None
-        try:
-            if not row.destroyed_us:
-                key = self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped)
-                cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
-        except (ValueError, OSError) as e:
-            raise KeysAway(f"the key {row.id}: {e}") from None
-        held = Held(row.tenant, cipher, self._clock() + KEEP_S if cipher is not None else float("inf"), row.subject, row.cls)
+        now, known, reuse = self._clock(), self._held.get(row.id), 0.0
+        if not row.destroyed_us:
+            if known is not None and known.wrapped == row.wrapped and known.reuse > now:
+                cipher, reuse = known.cipher, known.reuse
+            else:
+                try:
+                    key = self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped)
+                    cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
+                except (ValueError, OSError) as e:
+                    raise KeysAway(f"the key {row.id}: {_why(e)}") from None
+                reuse = now + self._wrapper.reuse_s
+        held = Held(row.tenant, cipher, now + KEEP_S if cipher is not None else float("inf"), row.subject, row.cls, row.wrapped, reuse)
         if cipher is None:
             with self._lock:
                 self._opened.clear()
         _keep(self._held, row.id, held, KEYS_MAX, self._lock)
         return held
+
+
+def search_number(value: int | float | Decimal) -> str:
+    """One text for equal numbers: 1, 1.0 and 1e0."""
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > NUMBER_DIGITS:
+        return str(number)
+    text = f"{number:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def _why(e: Exception) -> str:
+    return (e.strerror if isinstance(e, OSError) else None) or str(e)
 
 
 def _bound(tenant: str, about: Sealed) -> bytes:

@@ -1,5 +1,6 @@
-"""What a model protects: `<flowledger:protect names="iban, health*" class="personal" subject="=customerId"/>` at a process or any element of it, and the
-property `protect` of a form's field. How it is kept: `kernel/protection.py`; why so: docs/decisions/0016.
+"""What a model protects: `<flowledger:protect names="iban, health*" class="personal" subject="=customerId"/>` at a process or any element of it, with
+`search="equality"` where instances are found by them, and the property `protect` of a form's field. How it is kept: `kernel/protection.py`; why so:
+docs/decisions/0016.
 
 Checked: the words themselves, and what would show a protected variable in the clear: the keys, names and people by which things are found are no variables,
 and stand on the log and in rows as they are.
@@ -27,12 +28,16 @@ NAMES_MAX = 500
 def read(r: Any, process: Process, element: Any) -> None:
     """Fills `process.protect` when the process protects something."""
     names: dict[str, str] = {}
+    search: set[str] = set()
     subject = ""
     for own in element.iter(x.OWN + "protect"):
         cls = own.get("class", PERSONAL)
         if not CLASS.fullmatch(cls):
             r.finding("PROTECT_CLASS", f"expected a class of small letters, digits, - and _, found '{cls}'", own, hint=_HINT)
             continue
+        by = own.get("search", "")
+        if by not in ("", "equality"):
+            r.finding("PROTECT_SEARCH", f"expected search=\"equality\", or none, found '{by}'", own, hint=_HINT)
         for name in re.split(r"[\s,]+", own.get("names", "").strip()):
             if name and (not _NAME.fullmatch(name) or name.strip("*?") == ""):
                 r.finding(
@@ -41,8 +46,11 @@ def read(r: Any, process: Process, element: Any) -> None:
                     own,
                     hint=_HINT,
                 )
+            elif name and by and ("*" in name or "?" in name):
+                r.finding("PROTECT_SEARCH", f"what is searched for has a name of its own, found the pattern '{name}'", own, hint=_HINT)
             elif name:
                 names.setdefault(name, cls)
+                search |= {name} if by else set()
         if given := own.get("subject", "").strip():
             try:
                 feel_expression(given)
@@ -58,7 +66,7 @@ def read(r: Any, process: Process, element: Any) -> None:
         r.finding("PROTECT_NAME", f"expected at most {NAMES_MAX} names in a process, found {len(names)}", element, hint=_HINT)
     if not names and not subject:
         return
-    process.protect = {"names": names, **({"subject": subject} if subject else {})}
+    process.protect = {"names": names, **({"subject": subject} if subject else {}), **({"search": sorted(search)} if search else {})}
     _shown(r, process, names)
 
 

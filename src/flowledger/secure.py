@@ -48,6 +48,8 @@ def _urls(s: Settings) -> list[tuple[str, str]]:
     return [
         ("callback_url", s.callback_url),
         ("otlp_endpoint", s.otlp_endpoint),
+        ("protect_kms_endpoint", s.protect_kms_endpoint),
+        *(("protect_key", part.removeprefix("vault:")) for part in s.protect_key.replace(",", " ").split() if part.startswith("vault:")),
         *((n, url) for n in ("origins", "embed_origins") for url in getattr(s, n)),
     ]
 

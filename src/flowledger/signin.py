@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from flowledger.infra import people
 from flowledger.infra.settings import LOOPBACK, Settings, SettingsError
 from flowledger.logs import log
 
@@ -43,10 +44,18 @@ def check(s: Settings) -> None:
         raise SettingsError("setting auth is oidc and oidc_file is empty: expected a file of issuers (docs/security.md)")
     if s.oidc_file and s.auth != "oidc":
         raise SettingsError(f"setting oidc_file is {s.oidc_file!r} and auth is {s.auth}: issuers are asked with FLOWLEDGER_AUTH=oidc only")
+    if s.people_file and s.auth == "none":
+        raise SettingsError(
+            f"setting people_file is {s.people_file!r} and auth is none: nobody signs in, whatever it says (docs/security.md)"
+        )
     if s.auth == "oidc":
         from flowledger.infra.oidc import config
 
         config.load(s.oidc_file)
+    if s.people_file:
+        from flowledger.api.access.rights import ROLES
+
+        people.load(s.people_file, ROLES)
 
 
 async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) -> list[tuple[str, Coroutine[Any, Any, None]]]:
@@ -54,6 +63,7 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     from flowledger.api.access.changes import Accounts
     from flowledger.api.access.door import Door
     from flowledger.api.access.known import Known
+    from flowledger.api.access.rights import ROLES
     from flowledger.infra.accounts.store import Store
     from flowledger.infra.own_tables import AWAY
 
@@ -61,6 +71,7 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     await store.open()
     stack.push_async_callback(store.close)
     known = Known(store, system.settings)
+    known.people = people.load(system.settings.people_file, ROLES)
     accounts = Accounts(known, system.engine, system.settings)
     tokens, running = None, [("accounts", known.run())]
     if system.settings.auth == "oidc":

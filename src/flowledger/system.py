@@ -61,6 +61,8 @@ class System:
         self.door: Any = None
         self.accounts: Any = None
         self._pool: Any = None
+        #: of the database, where this process knows one; its connectors send reports of it
+        self._dsn = ""
         #: keys of protected variables
         self.vault: Any = None
         self.owners: list[OwnerProcess] = []
@@ -133,7 +135,7 @@ class System:
                 await asyncio.wait([database])
             raise
         doors.read(s.roles)
-        dsn = await self._database(database) if database is not None else ""
+        dsn = self._dsn = await self._database(database) if database is not None else ""
         if s.auth != "none" and (self.has("api") or self.has("grpc")):
             for name, running in await signin.start(self, dsn, self._stack):
                 self._background(running, name)
@@ -215,7 +217,9 @@ class System:
         secrets_of(self.settings)
 
     def _start_connectors(self) -> None:
-        known = self.settings if self.settings.callback_url or not self.url else self.settings.model_copy(update={"callback_url": self.url})
+        known = self.settings.model_copy(
+            update={"callback_url": self.settings.callback_url or self.url, "postgres": self.settings.postgres or self._dsn}
+        )
         process = self.connectors = ConnectorProcess(known, private(link_folder(self.settings)))
         self._stack.push_async_callback(process.stop, OWNER_STOP_S)
         process.start()
@@ -391,6 +395,7 @@ class System:
         from flowledger.api.alerting import Alerting
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
+        from flowledger.api.finding import Finding
         from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
@@ -431,6 +436,9 @@ class System:
         retaining = self.services.retaining = Retaining(self.services, dsn)
         keeping = asyncio.create_task(retaining.run(), name="retention")
         self._stack.callback(keeping.cancel)
+        finding = self.services.finding = Finding(self.services, dsn)
+        searching = asyncio.create_task(finding.run(), name="finding")
+        self._stack.callback(searching.cancel)
         late = self.telemetry.metrics.findings.labels(LAG)
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")

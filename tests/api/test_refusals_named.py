@@ -18,6 +18,7 @@ OF_DOORS = {
     "decision",
     "kpi",
     "saved_report",
+    "report_schedule",
     "report",
     "prediction",
     "predictions",

@@ -173,6 +173,7 @@ def bodies(w: World) -> dict[str, dict]:
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "tell_capability": {"id": "1", "type": "x"}, "put_profile": {"base_url": "https://aa.example"},
         "put_kpi": {"kind": "time"}, "put_saved_report": {"measure": "wip"}, "try_report": {"report": {"measure": "wip", "group": "process"}},
+        "put_report_schedule": {"cron": "0 7 * * *", "mail": {"host": "mail.example", "from": "a@aa.example", "to": ["b@aa.example"]}},
         **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
         **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},

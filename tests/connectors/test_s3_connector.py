@@ -7,6 +7,7 @@ import datetime
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -131,7 +132,7 @@ async def test_what_the_service_refuses(target: Target, bench, answer, code: str
 def test_signatures_are_those_of_botocore(key: str, token: str | None, data: bytes):
     made = S3Config.model_validate({**config(endpoint="https://s3.example", key=key), **({"sessionToken": token} if token else {})})
     now = datetime.datetime(2026, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
-    path = "/flows/" + aws.quote(key, safe="-_.~/")
+    path = "/flows/" + quote(key, safe="-_.~/")
     asked = aws.Request("s3", "https://s3.example", "PUT", path, {}, {}, data)
     ours = aws.signed(made, asked, {"host": "s3.example", "content-type": "text/plain"}, now)
     request = AWSRequest("PUT", f"https://s3.example{path}", headers={"content-type": "text/plain"}, data=data)
@@ -181,7 +182,7 @@ def test_findings(inputs, words: str):
 def test_signatures_of_other_services_are_those_of_botocore(name: str, token: str | None, data: bytes):
     """They take a path that is encoded once more."""
     now = datetime.datetime(2026, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
-    path = f"/2015-03-31/functions/{aws.quote(name, safe='-_.~')}/invocations"
+    path = f"/2015-03-31/functions/{quote(name, safe='-_.~')}/invocations"
     asked = aws.Request("lambda", "https://lambda.example", "POST", path, {"Qualifier": "a b"}, {}, data)
     ours = aws.signed(aws.Keys("us-east-1", "AKIDEXAMPLE", SECRET, token), asked, {"host": "lambda.example", "content-type": "x/y"}, now)
     request = AWSRequest("POST", f"https://lambda.example{path}?Qualifier=a%20b", headers={"content-type": "x/y"}, data=data)

@@ -51,6 +51,7 @@ class MemoryKeys:
 
 class PlainWrapper:
     newest = "k1"
+    reuse_s = 0.0
 
     def wrap(self, id: str, key: bytes) -> tuple[str, bytes]:
         return self.newest, bytes(b ^ 0x5A for b in key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 
 import msgspec
@@ -295,3 +296,43 @@ def test_what_is_made_of_several_classes_has_that_of_the_first_by_name_whoever_d
     assert sealed(i.vars["out"]).cls == sealed(token.vars["mine"]).cls == "c-v0"
     (given,) = jobs_of(s, "b")
     assert given["variables"]["mine"] == given["variables"]["out"] == "".join(reversed(names))
+
+
+@pytest.mark.parametrize(
+    ("protect", "said"),
+    [
+        ('names="iban" search="equality"', ""),
+        ('names="iban, number" class="health" search="equality"', ""),
+        ('names="iban" search="all"', "expected search=\"equality\", or none, found 'all'"),
+        ('names="iban*" search="equality"', "what is searched for has a name of its own, found the pattern 'iban*'"),
+    ],
+)
+def test_a_model_says_what_is_found_by_equality(protect: str, said: str):
+    text = model(job("a"), flows("s", "a", "e"), protect=f"<flowledger:protect {protect}/>")
+    if not said:
+        (definition,) = ProtectedScenario(text).p.definitions.values()
+        names = definition.protect["names"]
+        assert definition.protect["search"] == sorted(names)
+        return
+    with pytest.raises(Refused) as refused:
+        ProtectedScenario(text)
+    (finding,) = [f for f in msgspec.json.decode(refused.value.rejected.message) if f["severity"] == "error"]
+    assert (finding["code"], finding["message"]) == ("PROTECT_SEARCH", said)
+
+
+def test_a_digest_is_of_one_tenant_name_and_value():
+    keys, wrapper = MemoryKeys(), PlainWrapper()
+    vault = Vault(keys, wrapper)
+    known = vault.digest("", "x", "a")
+    assert known == Vault(keys, wrapper).digest("", "x", "a") and len(known) == 43
+    others = [
+        vault.digest("t", "x", "a"),
+        vault.digest("", "y", "a"),
+        vault.digest("", "x", "b"),
+        vault.digest("", "x", ""),
+        vault.digest("", "xa", ""),
+    ]
+    assert len({known, *others}) == 6
+    assert vault.digest("", "x", 1) == vault.digest("", "x", 1.0) == vault.digest("", "x", Decimal("1.00")) != vault.digest("", "x", "1")
+    assert vault.digest("", "x", 10**30) == vault.digest("", "x", Decimal("1e30")) != vault.digest("", "x", 10**30 + 1)
+    assert [vault.digest("", "x", v) for v in (True, None, ["a"], {"a": 1})] == ["", "", "", ""]

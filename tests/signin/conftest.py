@@ -154,7 +154,7 @@ async def world(database: str) -> AsyncIterator[World]:
     store, clock, settings = Store(database), Clock(), Settings(auth="local", subscription_s_max=0.1, wait_ms_max=200)
     await store.open()
     await store.prepared()
-    await store.rows("TRUNCATE users, api_keys, sessions, passkeys, challenges")
+    await store.rows("TRUNCATE users, api_keys, sessions, guests, passkeys, challenges, people, groups, members")
     known, ledger, reads = Known(store, settings, clock), Ledger(), RowsInMemory()
     await known.refresh()
     accounts = Accounts(known, ledger, settings, Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)))  # type: ignore[arg-type]

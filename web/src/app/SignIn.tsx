@@ -7,6 +7,7 @@ import { useSignIn } from "~/api/me";
 import { endedAmid } from "~/api/who";
 import { byLink, issuers, possible, signIn, whoAmI, whoAmIAtStart } from "~/api/session";
 import { useText } from "~/i18n";
+import { sentenceOf, useServerText } from "~/i18n/refusals";
 import { useEmbedded, useToken } from "./embed";
 
 /** The pages, for whoever is known to the server; for all others the door. A session that ends by itself takes nothing with it: pages stay as they are behind the door, unseen, until the same person is back. */
@@ -91,6 +92,7 @@ const wanted = () => (location.pathname === "/sign-in" ? "/" : location.pathname
 /** `whose`: pages wait behind the door for that person; `other`: another one comes, and must not see them. */
 function SignIn({ link, done, whose, other }: { link: string; done: () => void; whose: string; other: () => void }) {
   const t = useText();
+  const say = useServerText();
   const client = useQueryClient();
   const [name, setName] = useState(whose);
   const [password, setPassword] = useState("");
@@ -117,7 +119,7 @@ function SignIn({ link, done, whose, other }: { link: string; done: () => void; 
       done();
     } catch (e) {
       const code = e instanceof ApiError ? e.problem.code : "";
-      setFailed(code === "NO_COOKIE" ? t("signin.nocookie") : code === "UNAUTHENTICATED" && !link ? t(event ? "signin.wrong" : "signin.passkey.wrong") : !event && !(e instanceof ApiError) ? t("signin.passkey.none") : e instanceof Error ? e.message : String(e));
+      setFailed(code === "NO_COOKIE" ? t("signin.nocookie") : code === "UNAUTHENTICATED" && !link ? t(event ? "signin.wrong" : "signin.passkey.wrong") : !event && !(e instanceof ApiError) ? t("signin.passkey.none") : say(sentenceOf(e)));
     } finally {
       setBusy(false);
     }

@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, send } from "~/api/client";
 import { useText } from "~/i18n";
+import { useServerText } from "~/i18n/refusals";
 import { Ask } from "./Ask";
 
 const SCOPES = ["definition", "version", "element", "job_type", "target", "tenant", "instance"] as const;
@@ -14,6 +15,7 @@ export const WITH_STARTS = new Set<string>(["definition", "version", "tenant"]);
 /** A new hold, with how much it would be over. `over`: what is meant already. */
 export function PlaceHold({ over: meant, close }: { over?: { scope: Scope; key: string }; close: () => void }) {
   const t = useText();
+  const say = useServerText();
   const client = useQueryClient();
   const [scope, setScope] = useState<Scope>(meant?.scope ?? "definition");
   const [key, setKey] = useState(meant?.key ?? "");
@@ -54,7 +56,7 @@ export function PlaceHold({ over: meant, close }: { over?: { scope: Scope; key: 
       <TextInput type="datetime-local" label={t("holds.end")} value={until} onChange={(e) => setUntil(e.currentTarget.value)} />
       <Textarea label={t("act.reason")} required value={why} maxLength={2000} onChange={(e) => setWhy(e.currentTarget.value)} />
       <Text size="sm" aria-live="polite">
-        {over.data ? t("holds.over", { instances: over.data.instances, tasks: over.data.tasks }) : complete && over.error ? over.error.message : " "}
+        {over.data ? t("holds.over", { instances: over.data.instances, tasks: over.data.tasks }) : complete && over.error ? say(over.error.message) : " "}
       </Text>
     </Ask>
   );

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useState, type ReactNode } from "react";
 import { ApiError } from "~/api/client";
 import { useText } from "~/i18n";
+import { sentenceOf, useServerText } from "~/i18n/refusals";
 import { Icon } from "./icons";
 import { WaitsForSecond } from "./WaitsForSecond";
 
@@ -43,9 +44,10 @@ export function Empty({ title, children, action }: { title: string; children?: R
   );
 }
 
-/** What went wrong, in the server's words, with its parts and a way out. One failing panel never takes the page. */
+/** What went wrong, as the server says it, in the reader's language where that is known, with its parts and a way out. One failing panel never takes the page. */
 export function Failed({ error, again }: { error: unknown; again?: () => void }) {
   const t = useText();
+  const say = useServerText();
   const problem = error instanceof ApiError ? error.problem : undefined;
   if (problem?.approval) return <WaitsForSecond approval={problem.approval} />;
   const known = problem && t(`problem.${problem.code}`);
@@ -57,13 +59,13 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
       <Stack gap="xs">
         <Text size="sm">
           {only?.where && <code>{only.where} </code>}
-          {problem ? problem.detail : error instanceof Error ? error.message : String(error)}
+          {say(problem ? (problem.detail ?? "") : sentenceOf(error))}
         </Text>
         {parts.length > 0 && !only && (
           <List size="sm">
             {parts.map((e, n) => (
               <List.Item key={n}>
-                {e.where && <code>{e.where}</code>} {e.message}
+                {e.where && <code>{e.where}</code>} {say(e.message)}
               </List.Item>
             ))}
           </List>

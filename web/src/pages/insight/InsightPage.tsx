@@ -50,6 +50,9 @@ export function InsightPage() {
     <>
       <PageHead title={t("insight.title")} actions={
           <Group gap="xs">
+            <Button component={Link} to="/insight/reports" size="xs" variant="default">
+              {t("reports.title")}
+            </Button>
             <Button component={Link} to="/insight/kpis" size="xs" variant="default">
               {t("kpis.title")}
             </Button>

@@ -8,6 +8,7 @@ import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
 import type { BatchItem, RowOf } from "~/api/types";
 import { useText } from "~/i18n";
+import { useServerText } from "~/i18n/refusals";
 import { Ask } from "~/shared/Ask";
 import { Cards } from "~/shared/Cards";
 import { RowList } from "~/shared/RowList";
@@ -89,6 +90,7 @@ const SHOWN = ["all", "succeeded", "failed", "skipped", "pending"];
 
 function Items({ of: batch }: { of: Batch }) {
   const t = useText();
+  const say = useServerText();
   const [status, setStatus] = useState("all");
   const list = useRows<BatchItem>(`/batches/${batch.id}/items`, { status: status === "all" ? undefined : status });
   useRefreshOn({ type: "batch.*" }, [[`/batches/${batch.id}/items`, "list"]], 1000);
@@ -104,9 +106,9 @@ function Items({ of: batch }: { of: Batch }) {
           hasMore={list.hasNextPage}
           height="360px"
           columns={[
-            { key: "id", head: t("col.id"), width: "minmax(9rem, 1fr)", cell: (i) => (batch.list === "instances" ? <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>{i.id}</Anchor> : <span className="fl-mono">{i.id}</span>) },
-            { key: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.status} /> },
-            { key: "why", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message].filter(Boolean).join(": ") || "–" },
+            { key: "id", phone: "title", head: t("col.id"), width: "minmax(9rem, 1fr)", cell: (i) => (batch.list === "instances" ? <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>{i.id}</Anchor> : <span className="fl-mono">{i.id}</span>) },
+            { key: "status", phone: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.status} /> },
+            { key: "why", phone: "more", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message && say(i.message)].filter(Boolean).join(": ") || "–" },
           ]}
         />
       </Listed>

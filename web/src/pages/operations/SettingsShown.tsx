@@ -3,13 +3,18 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { get } from "~/api/client";
 import { useText } from "~/i18n";
+import { useLoaded } from "~/i18n/loaded";
 import { useNarrow } from "~/shared/Folded";
 import { Answer, Empty } from "~/shared/states";
+
+const FILES = { de: async () => (await import("~/i18n/settings/de")).settings };
 
 /** How this process is set; what is secret is not shown. */
 export function SettingsShown() {
   const t = useText();
   const narrow = useNarrow();
+  const texts = useLoaded(FILES);
+  const described = (s: { name: string; description: string }) => texts?.[s.name] ?? s.description;
   const [changed, setChanged] = useState(false);
   const q = useQuery({ queryKey: ["operations", "settings"], queryFn: ({ signal }) => get("/settings", {}, signal) });
   return (
@@ -31,8 +36,8 @@ export function SettingsShown() {
                           {s.name}
                         </span>
                         {narrow && (
-                          <Text size="xs" c="dimmed" lang="en">
-                            {s.description}
+                          <Text size="xs" c="dimmed" lang={texts?.[s.name] ? undefined : "en"}>
+                            <Ticked text={described(s)} />
                           </Text>
                         )}
                       </Table.Td>
@@ -46,8 +51,8 @@ export function SettingsShown() {
                       </Table.Td>
                       {!narrow && (
                         <Table.Td>
-                          <Text size="sm" c="dimmed" lang="en">
-                            {s.description}
+                          <Text size="sm" c="dimmed" lang={texts?.[s.name] ? undefined : "en"}>
+                            <Ticked text={described(s)} />
                           </Text>
                         </Table.Td>
                       )}
@@ -60,4 +65,9 @@ export function SettingsShown() {
       </Answer>
     </>
   );
+}
+
+/** What is between backticks is typed as it stands. */
+function Ticked({ text }: { text: string }) {
+  return text.split("`").map((part, n) => (n % 2 ? <code key={n}>{part}</code> : part));
 }

@@ -6,6 +6,7 @@ import { ApiError, send } from "~/api/client";
 import { useMay, useMe } from "~/api/me";
 import type { Task, TaskMove } from "~/api/types";
 import { useText } from "~/i18n";
+import { sentenceOf, useServerText } from "~/i18n/refusals";
 import { Ask } from "~/shared/Ask";
 import { Icon } from "~/shared/icons";
 import { People } from "~/shared/People";
@@ -33,6 +34,7 @@ const MANAGED: ReadonlySet<TaskMove> = new Set<TaskMove>(["assign", "cancel", "s
 /** What can be done with the task in its status, and by whom; the server has the last word. */
 export function Moves({ task }: { task: Task }) {
   const t = useText();
+  const say = useServerText();
   const { actor } = useMe();
   const may = useMay("task", task);
   const manages = useMay("manage", task);
@@ -54,7 +56,7 @@ export function Moves({ task }: { task: Task }) {
     move(name, name === "claim" ? { assignee: actor } : {}).catch((e: unknown) => {
       setFailed(e);
       const waits = e instanceof ApiError && e.problem.approval;
-      notifications.show({ title: t(waits ? "second.waits" : `move.${name}.failed`), message: waits ? t("second.note") : e instanceof Error ? e.message : String(e), color: waits ? "yellow" : "red", autoClose: 10_000 });
+      notifications.show({ title: t(waits ? "second.waits" : `move.${name}.failed`), message: waits ? t("second.note") : say(sentenceOf(e)), color: waits ? "yellow" : "red", autoClose: 10_000 });
     });
   };
   return (
