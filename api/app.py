@@ -15,6 +15,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    advice,
     against,
     alerts,
     approvals,
@@ -116,6 +117,7 @@ NOUNS: dict[str, list[Any]] = {
     "saved-reports": saved_reports.HANDLERS,
     **predictions.HANDLERS,
     **simulations.HANDLERS,
+    **advice.HANDLERS,
     **forecasts.HANDLERS,
     **accounts.HANDLERS,
     "me": accounts.HANDLERS["me"] + passkeys.HANDLERS["me"],

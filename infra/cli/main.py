@@ -403,6 +403,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 def _register() -> None:
     from flowledger.infra.cli import (
+        advice,
         alerts,
         analysts,
         approvals,
@@ -449,6 +450,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.add_typer(reports.app, name="reports", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
+    app.add_typer(advice.app, name="advice", rich_help_panel=LOOK)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
