@@ -16,7 +16,8 @@ MODEL = f"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xml
 <process id="{PROCESS}" name="Seen over" isExecutable="true"><startEvent id="start"/>
 <serviceTask id="check"><extensionElements><zeebe:taskDefinition type="{PROCESS}-see"/></extensionElements></serviceTask>
 <exclusiveGateway id="fine" default="yes"/><endEvent id="end"/><endEvent id="bad"/>
-<sequenceFlow id="a" sourceRef="start" targetRef="check"/><sequenceFlow id="b" sourceRef="check" targetRef="fine"/><sequenceFlow id="yes" sourceRef="fine" targetRef="end"/>
+<sequenceFlow id="a" sourceRef="start" targetRef="check"/><sequenceFlow id="b" sourceRef="check" targetRef="fine"/>
+<sequenceFlow id="yes" sourceRef="fine" targetRef="end"/>
 <sequenceFlow id="no" sourceRef="fine" targetRef="bad"><conditionExpression>=bad = true</conditionExpression></sequenceFlow></process></definitions>"""
 
 
