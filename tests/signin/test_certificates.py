@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,7 @@ def test_who_shows_which_certificate_is_known_over_http_and_grpc(empty_database,
         assert shop.call(port, worker, (("authorization", "Bearer garbage"),)) == grpc.StatusCode.UNAUTHENTICATED
         assert shop.call(port, shop.pem(common_name="Auditing")) == grpc.StatusCode.PERMISSION_DENIED
         _sockets(shop, url, worker, stranger)
-        told = admin.get("/v1/operations", params={"actor": "worker"}).json()["items"]
-        assert any(o["credential"] == "certificate:dns:worker.example" for o in told), told
+        _told(admin)
         # the authority of clients is another one from now on, without a restart
         shop.other.cert_pem.write_to_path(str(shop.trusted))
         with shop.http(url, shop.pem("worker.example", ca=shop.other)) as http:
@@ -136,6 +136,17 @@ def test_who_shows_which_certificate_is_known_over_http_and_grpc(empty_database,
         assert admin.post("/v1/users", json={"name": "worker"}).status_code == 201
         with shop.http(url, shop.pem("worker.example", ca=shop.other)) as http:
             assert http.get("/v1/me").status_code == 403, "a user has that name"
+
+
+def _told(admin: httpx2.Client) -> None:
+    """What was refused is in the log of operations, once the views have it."""
+    deadline = time.monotonic() + 60
+    while True:
+        told = admin.get("/v1/operations", params={"actor": "worker"}).json()["items"]
+        if any(o["credential"] == "certificate:dns:worker.example" for o in told):
+            return
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
 
 
 def _sockets(shop: Shop, url: str, worker: Path, stranger: Path) -> None:

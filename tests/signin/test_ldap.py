@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from flowledger.infra.people import Directory as Settings_
 from flowledger.infra.people import Granted, People
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.signin import check
-from tests.signin.conftest import PASSWORD, World
+from tests.signin.conftest import PASSWORD, World, first_admin, local_server
 from tests.signin.slapd import BASE, PEOPLE, READER, READER_PASSWORD, Slapd
 
 pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-001", "APG-SEC-009")]
@@ -102,6 +103,40 @@ async def test_what_does_not_fit_signs_nobody_in(world, slapd, name, password):
     said, _ = await signs_in(world, name, password)
     assert said.status_code == 401, said.text
     assert not await world.store.rows("SELECT 1 FROM guests")
+
+
+def test_a_whole_server_asks_it_by_its_file(empty_database, slapd, tmp_path, monkeypatch):
+    monkeypatch.setenv("FLOWLEDGER_TEST_LDAP", READER_PASSWORD)
+    file = tmp_path / "people.toml"
+    file.write_text(f"""
+[ldap]
+url = "ldaps://localhost:{slapd.tls_port}"
+ca_file = "{slapd.ca}"
+base = "ou=people,{BASE}"
+bind_dn = "{READER}"
+bind_password = "env:FLOWLEDGER_TEST_LDAP"
+group_base = "ou=groups,{BASE}"
+
+[[groups]]
+name = "flowledger-operators"
+roles = ["operator"]
+""")
+    with (
+        local_server(empty_database, tmp_path / "data", people_file=str(file)) as place,
+        httpx2.Client(base_url=place.url, timeout=60) as http,
+    ):
+        admin = first_admin(place.url, place.system.said)
+        said = http.post("/v1/session", json={"name": "ann", "password": PEOPLE["ann"][0]})
+        assert said.status_code == 200 and said.json()["roles"] == ["operator"], said.text
+        http.headers["x-csrf-token"] = said.json()["csrf"]
+        assert http.post("/v1/signals", json={"name": "go"}).status_code < 300
+        deadline = time.monotonic() + 60
+        while not (asked := admin.get("/v1/operations", params={"actor": "ann"}).json()["items"]):
+            assert time.monotonic() < deadline, "it is in the log of operations, once the views have it"
+            time.sleep(0.1)
+        assert {o["credential"] for o in asked} == {"guest:ldap"}, asked
+        assert http.post("/v1/session", json={"name": "ann", "password": "wrong"}).status_code == 401
+        admin.close()
 
 
 async def test_a_bind_without_a_password_is_never_tried(world, slapd):
