@@ -102,4 +102,10 @@ export const settings: Record<string, string> = {
   "log_format": "auto: Konsole an einem Terminal, sonst JSON",
   "otlp_endpoint": "OpenTelemetry-Kollektor (OTLP über HTTP); leer: keine Traces",
   "trace_sample": "Anteil der Traces, die hier beginnen und behalten werden",
+  "people_file": "Mit Anmeldung: Datei darüber, was Gruppen dürfen, über ein Verzeichnis, das LDAP spricht, und über Zertifikate von Clients (TOML, YAML oder JSON)",
+  "tls_clients": "Mit tls_client_ca_file: ob ein Client ein Zertifikat zeigen muss oder darf (Browser, und wer etwas anderes zeigt)",
+  "grpc_clients": "Mit grpc_client_ca_file: wie tls_clients",
+  "protect_aws_key": "`file:PATH` oder `env:NAME` dessen, womit KMS gefragt wird: ACCESS_KEY SECRET_KEY und, wo es eines gibt, SESSION_TOKEN",
+  "protect_kms_endpoint": "https://HOST:PORT dessen, was wie KMS spricht; leer: das von AWS für die Region",
+  "protect_vault_token": "Token für die Transit-Engine, die protect_key nennt: `file:PATH` oder `env:NAME`; leer: secrets_vault_token",
 };
