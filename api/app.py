@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Litestar, Response, Router, get
 from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException
 from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import License
@@ -15,6 +16,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    advice,
     against,
     alerts,
     approvals,
@@ -49,10 +51,12 @@ from flowledger.api import (
     passkeys,
     predictions,
     presence,
+    report_schedules,
     retention,
     rollouts,
     saved_reports,
     saved_views,
+    scim,
     settings,
     signals,
     simulations,
@@ -113,13 +117,15 @@ NOUNS: dict[str, list[Any]] = {
     "tenants": tenants.HANDLERS,
     **{**insight.HANDLERS, "reports": insight.HANDLERS["reports"] + kpis.REPORTS},
     "kpis": kpis.HANDLERS,
-    "saved-reports": saved_reports.HANDLERS,
+    "saved-reports": [*saved_reports.HANDLERS, *report_schedules.HANDLERS],
     **predictions.HANDLERS,
     **simulations.HANDLERS,
+    **advice.HANDLERS,
     **forecasts.HANDLERS,
     **accounts.HANDLERS,
     "me": accounts.HANDLERS["me"] + passkeys.HANDLERS["me"],
     "session": accounts.HANDLERS["session"] + passkeys.HANDLERS["session"],
+    "users": accounts.HANDLERS["users"] + passkeys.HANDLERS["users"],
     "step-ups": passkeys.HANDLERS["step-ups"],
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
@@ -176,9 +182,18 @@ def _cors(services: Services) -> CORSConfig | None:
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
-        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *hooks.AT_ROOT, *issuers.AT_ROOT, *at_root],
+        route_handlers=[
+            v1,
+            *health.HANDLERS,
+            *metrics.HANDLERS,
+            *callbacks.AT_ROOT,
+            *hooks.AT_ROOT,
+            *issuers.AT_ROOT,
+            *scim.AT_ROOT,
+            *at_root,
+        ],
         request_class=ApiRequest,
-        exception_handlers={**HANDLERS, Previewed: preview_handler},
+        exception_handlers={**HANDLERS, HTTPException: scim.http_handler, Previewed: preview_handler},
         before_request=_before(services),
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),

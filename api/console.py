@@ -59,6 +59,7 @@ SHOWS = {
     "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
     "insight/kpis": "KpisPage",
+    "insight/reports": "ReportsPage",
     "insight/alerts": "AlertsPage",
     "account": "AccountPage",
     "step-up/": "StepUpPage",

@@ -12,6 +12,7 @@ from msgspec import Meta
 from flowledger.api import answers as a
 from flowledger.api.definitions import Content
 from flowledger.api.edge import ApiRequest, Body, Name, reply
+from flowledger.api.previews import Previewed
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import deployment_view
@@ -73,15 +74,21 @@ async def from_form(request: ApiRequest) -> DeploymentBody:
     return DeploymentBody(resources=resources, status=status, metadata=metadata)  # type: ignore[arg-type]
 
 
-@post("/deployments", forms=from_form, summary="Deploy models", raises=[])
+@post("/deployments", forms=from_form, previews=True, summary="Deploy models", raises=[])
 async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[a.Deployment]:
-    """Deploys and publishes all resources, as JSON or as files of a multipart form. 422 with `findings` when a model has errors."""
+    """Deploys and publishes all resources, as JSON or as files of a multipart form. 422 with `findings` when a model has errors.
+    With `dry_run` nothing is: `outcome` of the plan says what there would be, and what was found."""
     for n, resource in enumerate(data.resources):
         if not resource.name or not resource.content.strip():
             raise malformed("a name and a content were expected, found none", f"body resources[{n}]")
     s = services_of(request)
     resources = [Resource(r.name, r.content) for r in data.resources]
-    answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata, profiles=data.profiles), request)
+    command = Deploy(resources=resources, status=data.status, metadata=data.metadata, profiles=data.profiles)
+    try:
+        answer = await s.call(command, request)
+    except Previewed as dry:
+        dry.plan["outcome"] = deployment_view(dry.plan["outcome"])
+        raise
     s.deployed(answer, s.identify(request).tenant)
     return reply(deployment_view(answer), 201)
 

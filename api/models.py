@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -10,16 +10,20 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api import checking
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
+from flowledger.kernel import limits
 from flowledger.kernel.model import formats
 from flowledger.kernel.model.diff import compare
 from flowledger.kernel.model.encodings import decode, utf8
 
 T = TypeVar("T")
 MODELS_MAX = 20
+#: files beside one that is checked
+BESIDE_MAX = limits.DMN_MODELS_MAX
 
 
 class ModelBody(Body):
@@ -27,6 +31,12 @@ class ModelBody(Body):
 
     name: Name
     content: Annotated[str, Meta(max_length=16 * 1024 * 1024)]
+
+
+class CheckBody(ModelBody):
+    """`beside`: files that would be deployed with it; decision models find one another among them."""
+
+    beside: Annotated[list[ModelBody], Meta(max_length=BESIDE_MAX)] = []
 
 
 class ConvertBody(ModelBody):
@@ -109,28 +119,27 @@ def _finding(f: Any) -> dict[str, Any]:
     return msgspec.structs.asdict(f)
 
 
-def _checked(s: Services, name: str, content: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """With (kind, id) of what can be deployed."""
-    from flowledger.kernel.model import read
+def _view(s: Services, name: str, content: str, looked: checking.Looked, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     from flowledger.kernel.model.graph import contents
 
-    data = utf8(content)
-    format = formats.detect(data, name)
-    if not content.strip():
-        return {"format": format, "definitions": [], "findings": []}, []
-    graph, found = read(data, name)
-    found = [*found, *s.findings_of(graph, name)]
-    defined = [{"kind": kind, "id": id, "name": called or ""} for kind, id, called, _ in contents(graph) if kind != "drg"]
-    findings = [_finding(f) for f in found]
-    return {"format": format, "definitions": defined, "findings": findings}, [(d["kind"], d["id"]) for d in defined]
+    found = [*checking.told(looked, rows), *s.findings_of(looked.graph, name)]
+    defined = [{"kind": kind, "id": id, "name": called or ""} for kind, id, called, _ in contents(looked.graph) if kind != "drg"]
+    return {"format": formats.detect(utf8(content), name), "definitions": defined, "findings": [_finding(f) for f in found]}
+
+
+async def _checked(s: Services, request: ApiRequest, data: ModelBody, beside: Sequence[ModelBody] = ()) -> dict[str, Any]:
+    if not data.content.strip():
+        return {"format": formats.detect(utf8(data.content), data.name), "definitions": [], "findings": []}
+    looked = await _work(s, request, checking.look, data.name, data.content, [(one.name, one.content) for one in beside])
+    rows = await checking.deployed(s, s.identify(request).tenant, looked.wanted)
+    return await _work(s, request, _view, s, data.name, data.content, looked, rows)
 
 
 @post("/models/check", status_code=200, summary="Check a model")
-async def check_model(request: ApiRequest, data: ModelBody) -> Response[Checked]:
-    """All findings of a text, whatever it is: what `flowledger validate` says, those of connectors as well."""
-    s = services_of(request)
-    found, _ = await _work(s, request, _checked, s, data.name, data.content)
-    return reply(found)
+async def check_model(request: ApiRequest, data: CheckBody) -> Response[Checked]:
+    """All findings of a text, whatever it is: what `flowledger validate` says, those of connectors as well. What a decision model imports is looked
+    for as when it is deployed: among the files `beside` it, then among what is published."""
+    return reply(await _checked(services_of(request), request, data, data.beside))
 
 
 @post("/models/convert", status_code=200, summary="Write a model in another format")
@@ -163,11 +172,11 @@ def _converted(name: str, content: str, to: str = "bpmn") -> dict[str, Any]:
 async def compare_model(request: ApiRequest, data: ModelBody) -> Response[Compared]:
     """For each process, decision and form that it defines: elements added, changed and gone since the newest version that is deployed."""
     s = services_of(request)
-    found, defined = await _work(s, request, _checked, s, data.name, data.content)
+    found = await _checked(s, request, data)
     tenant = s.identify(request).tenant
     items: list[dict[str, Any]] = []
     sources: dict[str, dict[str, Any]] = {}
-    for kind, id in defined:
+    for kind, id in ((d["kind"], d["id"]) for d in found["definitions"]):
         row = await s.reads.get("definitions", id, tenant)
         if row is None or row.get("kind", kind) != kind:
             items.append({"kind": kind, "id": id, "key": None, "version": None, "changes": [], "text": ""})

@@ -190,7 +190,7 @@ def _locks(schema: dict[str, Any], app: Litestar) -> None:
     """Who changes what has a version may say which one was seen."""
     for route in app.routes:
         for method, (handler, _) in getattr(route, "route_handler_map", {}).items():
-            if handler.opt.get("locks"):
+            if handler.opt.get("locks") and route.path_format in schema["paths"]:
                 operation = schema["paths"][route.path_format][method.lower()]
                 operation.setdefault("parameters", []).append(IF_MATCH)
                 operation["responses"]["412"] = {"description": TEXTS["412"], "content": operation["responses"]["409"]["content"]}

@@ -13,7 +13,7 @@ from flowledger.api.access import answers as a
 from flowledger.api.access.door import IDENTITY, PROOF, base_of
 from flowledger.api.access.passkeys import Passkeys
 from flowledger.api.access.stepping import FAILED, HEADER, owner_of
-from flowledger.api.accounts import BEGUN, begun, ended, guessing, identity_of
+from flowledger.api.accounts import BEGUN, UserName, begun, ended, guessing, identity_of
 from flowledger.api.approvals import UPLOADS, named_in
 from flowledger.api.edge import ApiRequest, Body, Name, reply, time_text
 from flowledger.api.openapi import remembered
@@ -125,9 +125,21 @@ async def add_passkey(request: ApiRequest, data: NewPasskey) -> Response[a.Passk
 
 @delete("/me/passkeys/{id:str}", status_code=200, summary="Remove a passkey")
 async def remove_passkey(request: ApiRequest, id: PasskeyPath) -> Response[a.Gone]:
-    """It signs nobody in any more, and what it has proven and nobody has used yet is void."""
-    await _passkeys(request).remove(services_of(request).asking(request), identity_of(request), id)
+    """It signs nobody in any more, and what it has proven and nobody has used yet is void. Whoever an issuer vouches for shows one of theirs (403 `STEP_UP_NEEDED`): they
+    have no password here, so the next would be added by the session alone."""
+    p, identity = _passkeys(request), identity_of(request)
+    owner = p.person(identity)
+    if identity.kind == "guest" and PROOF not in request.scope and any(k.id == id for k in await p.of(owner)):
+        raise await p.step_ups.needed(request, "to remove a passkey takes a fresh proof by one that you have", "remove_passkey")
+    await p.remove(services_of(request).asking(request), identity, id)
     return reply({"name": id})
+
+
+@delete("/users/{name:str}/passkeys", status_code=200, summary="Remove all passkeys of somebody")
+async def remove_passkeys(request: ApiRequest, name: UserName) -> Response[a.Gone]:
+    """Of a user here, or of whoever an issuer vouches for by that name: who has lost theirs adds new ones. Their sessions end."""
+    await _passkeys(request).remove_all(services_of(request).asking(request), name)
+    return reply({"name": name})
 
 
 # --- signing in -----------------------------------------------------------------------------------------------------------------
@@ -172,4 +184,5 @@ HANDLERS: dict[str, list[Any]] = {
     "me": [list_passkeys, begin_passkey, add_passkey, remove_passkey],
     "session": [begin_sign_in, sign_in_by_passkey],
     "step-ups": [get_step_up, show_step_up],
+    "users": [remove_passkeys],
 }

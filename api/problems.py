@@ -133,7 +133,7 @@ def http_handler(request: Request[Any, Any, Any], error: HTTPException) -> Respo
         allowed = str((error.headers or {}).get("allow", ""))
         problem.detail = f"{allowed.replace('GET', 'GET, HEAD')} was expected, found {request.method}"
     elif error.status_code == 413:
-        problem.detail = f"at most {request.app.state['services'].settings.body_bytes_max} bytes"
+        problem.detail = f"a body of at most {request.app.state['services'].settings.body_bytes_max} bytes was expected, found more"
     response = problem.response(request.url.path)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from flowledger.analytics.advise.seen import Seen
 from flowledger.analytics.predict.course import Course
 from flowledger.analytics.simulate.learned import History
 from flowledger.api.problems import Problem, malformed
@@ -72,6 +73,9 @@ class Reads(Protocol):
     async def past(self, tenant: str, process: str) -> History:
         """What simulations are made from."""
 
+    async def seen(self, tenant: str, process: str) -> Seen:
+        """What advice is read from."""
+
     async def standing(self, key: int, tenant: str) -> Row | None:
         """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
 
@@ -83,6 +87,9 @@ class Reads(Protocol):
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
+
+    async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        """Published decision models that an import can mean, with all that those are bound to (`projections/decision_models.py`)."""
 
     async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
         """Where something is sealed under these keys: `{places, more}`."""
@@ -132,6 +139,7 @@ class SqlReads:
             batches,
             courses,
             coverage,
+            decision_models,
             event_logs,
             evidence,
             files,
@@ -191,6 +199,7 @@ class SqlReads:
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
+        self._decision_models = decision_models.importable
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
         from flowledger.projections.reader import NotProjected
@@ -282,6 +291,11 @@ class SqlReads:
             found: History = await self._courses.past(self.reader.of(tenant), tenant, process)
             return found
 
+    async def seen(self, tenant: str, process: str) -> Seen:
+        async with _told():
+            found: Seen = await self._courses.seen(self.reader.of(tenant), tenant, process)
+            return found
+
     async def standing(self, key: int, tenant: str) -> Row | None:
         async with _told():
             found: Row | None = await self._courses.standing(self.reader.of(tenant), tenant, key)
@@ -295,6 +309,10 @@ class SqlReads:
     async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
         async with _told():
             return await self._alert_trial(self.reader.of(tenant), tenant, given, name, rule)
+
+    async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        async with _told():
+            return await self._decision_models(self.reader.of(tenant), tenant, namespaces)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():

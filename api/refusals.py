@@ -48,7 +48,10 @@ _AS: dict[str, tuple[str, str]] = {
     "activate_jobs": ("activate_tasks", "tasks"), "resolve_group_incident": ("create_batch", "batch"),
     "evaluate_conditions": ("evaluate_conditions", "condition"),
     "put_instance_file": ("change_files", "instance"), "remove_instance_file": ("change_files", "instance"),
-    **{name: (name, "account") for name in ("begin_passkey", "add_passkey", "remove_passkey", "begin_sign_in", "sign_in_by_passkey", "show_step_up")},
+    **{name: (name, "account") for name in (
+        "begin_passkey", "add_passkey", "remove_passkey", "remove_passkeys", "begin_sign_in", "sign_in_by_passkey", "show_step_up", "make_person", "replace_person",
+        "change_person", "remove_person", "make_group", "replace_group", "change_group", "remove_group",
+    )},
     "put_task_file": ("attach_task", "task"), "remove_task_file": ("attach_task", "task"),
 }  # fmt: skip
 
@@ -82,7 +85,7 @@ def operation_of(scope: Any) -> tuple[str, str]:
 
 
 def credential_of(identity: Any) -> str:
-    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest") else "session"
+    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest", "certificate") else "session"
 
 
 def origin_of(connection: Any, door: str = "http") -> Origin:

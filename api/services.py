@@ -112,6 +112,8 @@ class Services:
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: (tenant, id in the model) -> version and key of what was deployed through this node
         self.newest: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        #: tenant -> the position of the last deployment through this node
+        self.deployed_last: OrderedDict[str, str] = OrderedDict()
 
     def sign_in_with(self, door: Door, accounts: Accounts) -> None:
         """From now on callers are who they have shown to be."""
@@ -223,6 +225,11 @@ class Services:
 
     def deployed(self, answer: dict[str, Any], tenant: str = "") -> None:
         """These definitions exist from now on."""
+        if position := answer.get("position"):
+            self.deployed_last[tenant] = position
+            self.deployed_last.move_to_end(tenant)
+            if len(self.deployed_last) > FRESH_KEYS_MAX:
+                self.deployed_last.popitem(last=False)
         for d in answer.get("definitions", ()):
             self.made(d["key"], answer.get("position", ""))
             self.newest[(tenant, d["id"])] = (d.get("version") or 0, d["key"])

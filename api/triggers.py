@@ -199,6 +199,11 @@ async def get_trigger(request: ApiRequest, name: NamePath, wait_for: WaitFor = N
 @delete("/triggers/{name:str}", status_code=200, summary="Delete a trigger")
 async def delete_trigger(request: ApiRequest, name: NamePath, reason: str = "") -> Response[a.Done]:
     """All of its versions, and what it remembers. What it has started stays."""
+    return reply(await remove(request, name, reason))
+
+
+async def remove(request: ApiRequest, name: str, reason: str) -> dict[str, Any]:
+    """Raises: Problem (404)."""
     s = services_of(request)
     await _find(s, request, name)
     page = await listing(request, "definitions", {"kind": "trigger", "definition_id": name}, s.settings.page_max, None, None)
@@ -206,7 +211,7 @@ async def delete_trigger(request: ApiRequest, name: NamePath, reason: str = "") 
     for row in sorted(page["items"], key=lambda r: r["version"]):  # the newest last, so that none of before comes into force
         answer = await s.call(ChangeDefinition(key=int(row["key"]), move="delete", reason=reason), request)
     s.newest.pop((s.identify(request).tenant, name), None)
-    return reply(answer_view(answer))
+    return answer_view(answer)
 
 
 @post("/triggers/{name:str}/test", status_code=200, summary="Try a trigger")

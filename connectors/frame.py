@@ -42,6 +42,18 @@ class Failed(Exception):
 Keep = Callable[[str, str, AsyncIterator[bytes]], Awaitable[dict[str, Any]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A saved report as a file, and what it is of: `since` and `until` as ISO 8601, so many `rows`."""
+
+    title: str
+    content: bytes
+    media_type: str
+    rows: int
+    since: str
+    until: str
+
+
 @dataclass(slots=True)
 class Call:
     """What one call knows beside its configuration.
@@ -54,6 +66,7 @@ class Call:
         status: set by the connector: what the other side said.
         profile: the API profile (`profiles.Profile`) of a name, for this call; None: nobody looks them up here.
         own_topics: prefix of the ledger's own topics, which no connector writes; empty: none.
+        report: of a name, a format and a time (empty: now) the saved report up to then; None: nobody has rows here.
         keep: of a name (empty: one is made), a media type and pieces, attaches a file of up to `file_bytes_max` bytes to the instance and gives `{name,
             mediaType, size, sha256}`; None: nobody keeps files here.
     """
@@ -72,6 +85,7 @@ class Call:
     keep: Keep | None = None
     file_bytes_max: int = 0
     profile: Callable[[str], Awaitable[Any]] | None = None
+    report: Callable[[str, str, str], Awaitable[Report]] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 

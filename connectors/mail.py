@@ -153,7 +153,7 @@ class MailConnector:
             finally:
                 connected.close()
         return {
-            "messageId": message["Message-ID"],
+            "messageId": str(message["Message-ID"]),  # a header is no plain text, and what no plain text is can't be told
             "accepted": [address for address in recipients if address not in refused],
             "refused": {address: {"code": r.code, "message": r.message} for address, r in refused.items()},
             "message": said,

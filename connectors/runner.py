@@ -16,6 +16,7 @@ from flowledger.connectors.frame import Answering, Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
 from flowledger.connectors.profiles import Profiles
+from flowledger.connectors.reports import Reports
 from flowledger.infra.callbacks import DAYS_MAX, Target, callbacks_of
 from flowledger.infra.egress import Gate
 from flowledger.infra.egress_transport import client_of
@@ -46,15 +47,10 @@ class Runner:
         telemetry: Telemetry,
         files: Files | None = None,
         profiles: Profiles | None = None,
+        reports: Reports | None = None,
     ) -> None:
-        self.settings, self.gate, self.secrets, self.telemetry, self.files, self.profiles = (
-            settings,
-            gate,
-            secrets,
-            telemetry,
-            files,
-            profiles,
-        )
+        self.settings, self.gate, self.secrets, self.telemetry = settings, gate, secrets, telemetry
+        self.files, self.profiles, self.reports = files, profiles, reports
         self.client: httpx2.AsyncClient = client_of(gate)
         self._targets: set[str] = set()
 
@@ -74,6 +70,7 @@ class Runner:
                 own_topics=s.prefix, keep=partial(self.files.keep, job, tenant) if self.files is not None else None,
                 file_bytes_max=s.blob_bytes_max,
                 profile=partial(self.profiles.of, tenant, mask=mask) if self.profiles is not None else None,
+                report=partial(self.reports.of, tenant) if self.reports is not None else None,
             )  # fmt: skip
             answer, failure = None, None
             outcome = "done"

@@ -16,6 +16,7 @@ from flowledger.connectors.files import Files
 from flowledger.connectors.frame import Closing, Connector
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.profiles import Profiles
+from flowledger.connectors.reports import Reports
 from flowledger.connectors.runner import Runner
 from flowledger.connectors.sources.catalogue import KINDS
 from flowledger.connectors.sources.readers import Readers
@@ -39,7 +40,8 @@ class Connectors:
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
         gate, secrets = gate or Gate.of(settings), secrets_of(settings)
         blobs = blobs_of(settings)
-        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs), Profiles(client, secrets))
+        self.reports = Reports(client, settings)
+        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs), Profiles(client, secrets), self.reports)
         self.settings = settings
         self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}", blobs)
         self._connectors = connectors()
@@ -78,6 +80,7 @@ class Connectors:
                 if isinstance(connector, Closing):
                     await connector.close()
             await self.runner.close()
+            await self.reports.close()
 
 
 def _handler(runner: Runner, connector: Connector, tenant: str) -> Callable[[Job], Any]:

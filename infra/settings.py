@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
     )
     oidc_file: str = Field("", description="With auth oidc: file of the issuers (TOML, YAML or JSON)")
+    people_file: str = Field(
+        "",
+        description="With sign-in: file of what groups may do, of a directory that speaks LDAP, and of clients' certificates (TOML, YAML or JSON)",
+    )
     session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
     session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
     key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
@@ -127,6 +131,10 @@ class Settings(BaseSettings):
     tls_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
     tls_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     tls_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
+    tls_clients: Literal["required", "optional"] = Field(
+        "required",
+        description="With tls_client_ca_file: whether a client must show a certificate, or may (browsers, and who shows something else)",
+    )
     second_person: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Operations, by their names in the log of operations (erase_subject, put_retention ...), that need a second person's approval",
@@ -160,6 +168,7 @@ class Settings(BaseSettings):
     grpc_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
     grpc_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     grpc_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
+    grpc_clients: Literal["required", "optional"] = Field("required", description="With grpc_client_ca_file: as tls_clients")
 
     # --- connectors, and whatever else calls out (docs/connectors.md)
     secrets: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -36,7 +36,9 @@ _KEYS = frozenset(
     "key token scope task timer subscription incident record spawned item message handler_of definition deployment consumed activities merged "
     "default_key ramp_key stopped_keys".split()
 )
-_WORDS = frozenset("element flow source target handler kind which interrupting status to process version job_type listener share".split())
+_WORDS = frozenset(
+    "element flow source target handler kind which interrupting status to process version job_type listener share hash".split()
+)
 #: what an ended thing was: event -> the word
 _CANCELLING = frozenset(
     {"element.terminated", "task.cancelled", "timer.cancelled", "subscription.closed", "workflow.cancelled", "workflow.terminated"}
@@ -130,9 +132,20 @@ def _made(d: Decision, counter: int) -> dict[str, Any]:
     plan["counts"] = {name: len(rows) for name, rows in lists.items()}
     plan["events"] = dict(Counter(wire.NAMES[type(e)] for e in events if type(e) not in _ASIDE))
     plan["warnings"] = answer.pop("warnings", [])
-    plan["outcome"] = {name: named(v) if isinstance(v, int) and name in _KEYS else v for name, v in answer.items()}
+    plan["outcome"] = _outcome(named, answer)
     plan["continues"] = continues
     return plan
+
+
+def _outcome(named: _Named, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with the keys that are not given yet, those of the rows in it as well: a deployment tells of many definitions."""
+    found = dict(answer)
+    for name, value in answer.items():
+        if isinstance(value, int) and name in _KEYS:
+            found[name] = named(value)
+        elif name == "definitions" and isinstance(value, list):
+            found[name] = [{k: _value(named, k, v) for k, v in row.items()} for row in value]
+    return found
 
 
 #: a thing of an instance: (kind, what is told of it)

@@ -90,6 +90,8 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
     "variants": ("variants a", "process_id AS process, variant, path, more"),
 }  # fmt: skip
+#: of each role, in seconds: `overtime.py` holds it
+_LIMITED = f"ALTER TABLE {{}} ADD COLUMN IF NOT EXISTS timeout_s integer NOT NULL DEFAULT {TIMEOUT_S}"
 _MARK = hashlib.sha256(repr((GROUP, VIEWS)).encode()).hexdigest()[:16]
 
 
@@ -99,6 +101,7 @@ async def mend(conn: Connection, schema: str) -> None:
     query = "SELECT to_regclass(%s) IS NULL OR to_regrole(%s) IS NULL"
     if (await _one(conn, query, (f"{schema}{INSIGHT}.analysts", GROUP)))[0]:
         return
+    await conn.execute(sql.SQL(_LIMITED).format(sql.Identifier(schema + INSIGHT, "analysts")))
     await _views(conn, schema)
 
 
@@ -146,12 +149,14 @@ async def add(conn: Connection, schema: str, name: str, tenants: Sequence[str], 
                 role, sql.Literal(digest), sql.Literal(CONNECTIONS)
             )
             await conn.execute(login)
+            await conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))  # so that its sessions can be seen and ended
             for setting, value in _settings(timeout_s, schema).items():
                 await conn.execute(sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(setting), sql.SQL(value)))
             table = sql.Identifier(schema + INSIGHT, "analysts")
             await conn.execute(sql.SQL("DELETE FROM {} WHERE role = %s").format(table), (name,))
             for tenant in dict.fromkeys(tenants):
-                await conn.execute(sql.SQL("INSERT INTO {} (role, tenant) VALUES (%s, %s)").format(table), (name, tenant))
+                row = (name, tenant, timeout_s)
+                await conn.execute(sql.SQL("INSERT INTO {} (role, tenant, timeout_s) VALUES (%s, %s, %s)").format(table), row)
     except psycopg.errors.InsufficientPrivilege as e:
         raise Refused(f"the database user may not make roles (CREATEROLE): {e.diag.message_primary}") from None
     return password
@@ -177,6 +182,7 @@ async def _place(conn: Connection, schema: str) -> None:
             sql.Identifier(schema + INSIGHT, "analysts")
         )
     )
+    await conn.execute(sql.SQL(_LIMITED).format(sql.Identifier(schema + INSIGHT, "analysts")))
     await conn.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place, group))
     await _views(conn, schema)
     for name in VIEWS:  # those that a dump has brought without their rights as well

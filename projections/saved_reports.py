@@ -83,7 +83,7 @@ def _file(told: Row, form: str) -> Row:
         content = event_files.workbook([("report", head, iter(map(tuple, rows)))])
     else:
         content = event_files.parquet(head, iter(map(tuple, rows)), numbers=told["columns"])
-    return {"content": content, "media_type": MEDIA[form]}
+    return {"content": content, "media_type": MEDIA[form], "rows": len(rows), **{k: told[k] for k in ("title", "from", "to")}}
 
 
 def _cell(name: str, value: Any) -> Any:

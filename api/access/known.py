@@ -15,11 +15,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakSet
 
+import msgspec
+
 from flowledger.api.access.rights import rights_of
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import secrets
 from flowledger.infra.accounts.store import Guest, Key, Session, Store, User
 from flowledger.infra.own_tables import AWAY
+from flowledger.infra.people import People
 from flowledger.infra.settings import Settings
 from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN
 from flowledger.logs import log
@@ -46,10 +49,11 @@ class Identity:
     """Who asks, as long as what it was shown by is good. `ended` is set when it isn't any more.
 
     Attributes:
-        kind: user (by a session), guest (by a session that an issuer has vouched for), key or token (of an issuer).
+        kind: user (by a session), guest (by a session that an issuer has vouched for), key, token (of an issuer), certificate (of a program).
         actor: the name that stands on what is done.
-        id: of the key, or the name of the issuer; empty for a session.
+        id: of the key, the name of the issuer, or the name in the certificate; empty for a session.
         kernel: the rights that the gate in the kernel looks at.
+        standing: of who comes by a token: what a directory has said of them when it was looked at.
         groups: that the issuer says; None: only the directory knows.
     """
 
@@ -66,6 +70,7 @@ class Identity:
         "rights",
         "roles",
         "seen_us",
+        "standing",
         "tenants",
         "verifier",
     )
@@ -79,6 +84,7 @@ class Identity:
         self.verifier, self.expires_us, self.csrf, self.id, self.seen_us = verifier, expires_us, csrf, id, seen_us
         self.kernel = [SIGNED_IN, OPERATOR] if "tasks:manage" in rights else [SIGNED_IN]
         self.ended = asyncio.Event()
+        self.standing: Standing = ((), (), ())
 
     def same(self, other: Identity) -> bool:
         mine, others = ((i.actor, i.rights, i.tenants, i.groups) for i in (self, other))
@@ -86,6 +92,21 @@ class Identity:
 
     def check(self, now_us: int) -> None:
         """Of who comes by a token: whether it is good still. Raises: Problem."""
+
+
+#: what a directory says of somebody: roles, tenants, groups
+Standing = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def standing_of(person: User | None) -> Standing:
+    return ((), (), ()) if person is None else (tuple(person.roles), tuple(person.tenants), tuple(person.groups))
+
+
+def together(roles: list[str], tenants: list[str], groups: list[str] | None, person: User | None) -> tuple[list[str], list[str], list[str]]:
+    """What an issuer says of somebody, and what who provisions them says."""
+    mine = (roles, tenants, groups or [])
+    a, b, c = (list(dict.fromkeys((*said, *more))) for said, more in zip(mine, standing_of(person), strict=True))
+    return a, b, c
 
 
 class Known:
@@ -97,6 +118,8 @@ class Known:
         self.idle_us = int(settings.session_idle_minutes * 60e6)
         #: issuers that sign in, by name: a guest of another is not known any more
         self.issuers: frozenset[str] = frozenset()
+        #: what groups may do (`infra/people.py`)
+        self.people = People()
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
         self._by_verifier: dict[bytes, Key] = {}
@@ -117,10 +140,11 @@ class Known:
         begun = time.monotonic()
         if await self.store.version() != self._version:
             version, users, keys = await self.store.load()
-            self.users, self.keys = {u.name: u for u in users}, {k.id: k for k in keys}
+            self.users, self.keys = {u.name: self._granted(u) for u in users}, {k.id: k for k in keys}
             self._by_verifier = {k.verifier: k for k in keys}
             now_us = self.now_us()
-            self._names = frozenset((*self.users, *(k.actor for k in keys if not k.revoked_us and k.expires_us > now_us)))
+            taken = (*self.users, *(k.actor for k in keys if not k.revoked_us and k.expires_us > now_us))
+            self._names = frozenset(n for n in taken if self.provisioned(n) is None)
             self._version = version
             self._identities.clear()
             self._sessions.clear()
@@ -157,7 +181,19 @@ class Known:
             _, users, keys = await self.store.load()
         except AWAY as e:
             raise away(type(e).__name__) from None
-        return users, keys
+        return [self._granted(u) for u in users], keys
+
+    def _granted(self, user: User) -> User:
+        """Who is provisioned may do what the groups say that they are in."""
+        if not user.managed:
+            return user
+        roles, tenants = self.people.grants(user.groups)
+        return msgspec.structs.replace(user, roles=roles, tenants=tenants)
+
+    def provisioned(self, name: str) -> User | None:
+        """Who is provisioned here, and not barred: an issuer may vouch for them."""
+        user = self.users.get(name)
+        return user if user is not None and user.managed and user.active else None
 
     async def _end_those_that_are_over(self) -> None:
         for held in list(self._held):
@@ -165,8 +201,15 @@ class Known:
                 if held.kind == "token":
                     held.check(self.now_us())
                     self.stranger(held.actor)
+                    if held.standing == standing_of(self.provisioned(held.actor)):
+                        continue
+                    self._held.discard(held)
+                    held.ended.set()
                     continue
-                if held.same(
+                if held.kind == "certificate":
+                    if held.expires_us > self.now_us() and held.actor not in self.users:
+                        continue
+                elif held.same(
                     await (self.by_key_verifier(held.verifier) if held.kind == "key" else self.by_session_verifier(held.verifier))
                 ):
                     continue
@@ -188,6 +231,8 @@ class Known:
         """Raises: Problem (403: somebody here has that name; 503: nobody knows)."""
         self._believable()
         if actor in self._names:
+            if (user := self.users.get(actor)) is not None and user.managed:
+                raise Problem("FORBIDDEN", f"{actor} has been deactivated by who provisions people here")
             raise Problem("FORBIDDEN", f"the name {actor} that the issuer gives is that of a user or of an API key here")
 
     # --- who is it -----------------------------------------------------------------------------------------------------------
@@ -270,17 +315,27 @@ class Known:
         if user is None or not user.active:
             raise unknown("the session is not known: sign in")
         return Identity(
-            "user", user.name, user.roles, rights_of(user.roles), user.tenants, session.verifier, session.expires_us, csrf=session.csrf
-        )
+            "user", user.name, user.roles, rights_of(user.roles), user.tenants, session.verifier, session.expires_us, csrf=session.csrf,
+            groups=user.groups if user.managed else None,
+        )  # fmt: skip
 
     def _guest(self, guest: Guest) -> Identity:
         if guest.issuer not in self.issuers:
             raise unknown("the session is of an issuer that isn't asked here any more: sign in")
         self.stranger(guest.name)
+        roles, tenants, groups = together(guest.roles, guest.tenants, guest.groups, self.provisioned(guest.name))
         return Identity(
-            "guest", guest.name, guest.roles, rights_of(guest.roles), guest.tenants, guest.verifier, guest.expires_us,
-            csrf=guest.csrf, id=guest.issuer, groups=guest.groups,
-        )  # fmt: skip
+            "guest",
+            guest.name,
+            roles,
+            rights_of(roles),
+            tenants,
+            guest.verifier,
+            guest.expires_us,
+            csrf=guest.csrf,
+            id=guest.issuer,
+            groups=groups,
+        )
 
     def _remember(self, identity: Identity) -> Identity:
         found = self._identities.get(identity.verifier)

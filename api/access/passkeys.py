@@ -126,6 +126,18 @@ class Passkeys:
                 raise Problem("NOT_FOUND", f"no passkey {id[:80]} of {identity.actor}")
             await self.accounts.tell(by, account_of(owner), "passkey removed", credential=id)
 
+    async def remove_all(self, by: Caller, name: str) -> None:
+        """Of everybody who has that name, whoever vouches for them; their sessions end. Raises: Problem (404)."""
+        async with self.accounts.changing() as change:
+            gone = await change.rows("DELETE FROM passkeys WHERE name = %s RETURNING id, issuer", name)
+            if not gone:
+                raise Problem("NOT_FOUND", f"no passkeys of {name[:100]}")
+            await change.rows("DELETE FROM sessions WHERE name = %s", name)
+            await change.rows("DELETE FROM guests WHERE name = %s", name)
+            for issuer in sorted({g["issuer"] for g in gone}):
+                ids = sorted(g["id"] for g in gone if g["issuer"] == issuer)
+                await self.accounts.tell(by, account_of((issuer, name)), "passkeys removed", credentials=ids)
+
     # --- signing in ----------------------------------------------------------------------------------------------------------------
 
     async def to_sign_in(self, base: str) -> dict[str, Any]:

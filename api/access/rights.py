@@ -47,11 +47,12 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
-    "insight:write": "make, change and delete KPIs; have predictions learned anew, and choose which model is used",
+    "insight:write": "make, change and delete KPIs; have predictions learned anew, and choose which model is used; have advice looked for, take and refuse it",
     "alerts:read": "see alerts, when they fired and when they would have",
     "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
+    "scim:provision": "provision people and groups by SCIM",
     "tenants:read": "see which tenants there are, and what they have",
     "tenants:write": "make, change, suspend, resume and remove tenants",
     "protected:read": "see protected values in clear text, with a reason that is written down",
@@ -116,6 +117,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         ),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
+    "provisioner": ("a directory that provisions people and groups, by SCIM", frozenset(("scim:provision",))),
     "machine": (
         "workers and programs that start things",
         frozenset(

@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.api.access.known import Identity, Known, away, unknown
+from flowledger.api.access.known import Identity, Known, away, standing_of, together, unknown
 from flowledger.api.access.rights import ROLES, rights_of
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import secrets
+from flowledger.infra.accounts.store import User
 from flowledger.infra.oidc.config import Mapping, Unfit, Who
 from flowledger.infra.oidc.keys import Keys
 from flowledger.infra.oidc.tokens import TOKEN_MAX, KeyUnknown, Refused, Verified, Verifier
@@ -36,15 +37,21 @@ class KeysAsked(Problem):
 class ByToken(Identity):
     """`check` raises a Problem when what it stands on is good no more."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_of", "_who")
 
-    def __init__(self, found: Verified, who: Who, verifier: bytes) -> None:
-        roles = [r for r in who.roles if r in ROLES]
+    def __init__(self, found: Verified, who: Who, verifier: bytes, person: User | None = None) -> None:
+        roles, tenants, groups = together([r for r in who.roles if r in ROLES], who.tenants, who.groups, person)
         super().__init__(
-            "token", who.actor, roles, rights_of(roles), who.tenants, verifier, found.expires_us,
-            id=found.keys.issuer.name, groups=who.groups,
-        )  # fmt: skip
-        self._found = found
+            "token", who.actor, roles, rights_of(roles), tenants, verifier, found.expires_us, id=found.keys.issuer.name, groups=groups
+        )
+        self._found, self._who, self.standing = found, who, standing_of(person)
+        self._of: ByToken | None = None
+
+    def of(self, person: User) -> ByToken:
+        """With what a directory says of them beside."""
+        if self._of is None or self._of.standing != standing_of(person):
+            self._of = ByToken(self._found, self._who, self.verifier, person)
+        return self._of
 
     def check(self, now_us: int) -> None:
         """Raises: Problem (401, 503)."""
@@ -62,7 +69,7 @@ class Tokens:
         self.known, self.now_us = known, now_us or (lambda: time.time_ns() // 1000)
         self.issuers = issuers
         self.verifier = Verifier(issuers)
-        suffixes = [k.issuer.suffix for k in issuers]
+        suffixes = [k.issuer.suffix for k in issuers] + ([known.people.ldap.suffix] if known.people.ldap is not None else [])
         self._mappings = {k.issuer.issuer: Mapping(k.issuer, suffixes) for k in issuers}
         self._good: OrderedDict[bytes, ByToken] = OrderedDict()
 
@@ -76,7 +83,7 @@ class Tokens:
             identity = self._remember(self._seen_first(text, verifier))
         identity.check(self.now_us())
         self.known.stranger(identity.actor)
-        return identity
+        return identity if (person := self.known.provisioned(identity.actor)) is None else identity.of(person)
 
     def _seen_first(self, text: str, verifier: bytes) -> ByToken:
         try:

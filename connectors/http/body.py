@@ -43,8 +43,8 @@ def parts_of(body: Any, content_type: str) -> dict[str, Any]:
         if kind == FORM:
             return {"data": fields}
         return {"files": [(k, _part(v)) for k, values in fields.items() for v in (values if isinstance(values, list) else [values])]}
-    if isinstance(body, str):
-        return {"content": body.encode(), "type": "" if content_type else "text/plain; charset=utf-8"}
+    if isinstance(body, (str, bytes)):
+        return {"content": body if isinstance(body, bytes) else body.encode(), "type": "" if content_type else "text/plain; charset=utf-8"}
     return {"content": encode(body), "type": "" if content_type else "application/json"}
 
 

@@ -13,6 +13,7 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 
+from flowledger.infra.accounts import people
 from flowledger.infra.own_tables import OwnTables
 
 _TABLES = (
@@ -44,11 +45,13 @@ _TABLES = (
     " id text PRIMARY KEY, purpose text NOT NULL, issuer text NOT NULL, name text NOT NULL, nonce bytea NOT NULL, request bytea NOT NULL,"
     " operation text NOT NULL, path text NOT NULL, begun_us bigint NOT NULL, until_us bigint NOT NULL, proof jsonb, used_by text)",
     "CREATE INDEX IF NOT EXISTS challenges_of ON challenges (purpose, issuer, name, begun_us)",
+    *people.TABLES,
 )
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """`password`: its Argon2id hash; empty: none is set. `link_us`: until when the one-time link is good."""
+    """`password`: its Argon2id hash; empty: none is set. `link_us`: until when the one-time link is good. `managed`: by whom they are provisioned
+    (`scim`; empty: made here); then `groups` say what they may do (`infra/people.py`)."""
 
     name: str
     roles: list[str]
@@ -61,6 +64,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_us: int
     created_by: str
     signed_in_us: int
+    managed: str = ""
+    groups: list[str] = []
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +168,7 @@ class Store(OwnTables):
         async with self._pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             at = await (await conn.execute("SELECT version FROM state")).fetchall()
-            users = await (await conn.execute("SELECT * FROM users")).fetchall()
+            users = await (await conn.execute(people.USERS)).fetchall()
             keys = await (await conn.execute("SELECT * FROM api_keys")).fetchall()
         return int(at[0]["version"]), msgspec.convert(users, list[User]), msgspec.convert(keys, list[Key])
 

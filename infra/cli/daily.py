@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from flowledger.infra.cli.given import file_text, json_object
+from flowledger.infra.cli.given import json_object
 from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, busy, command, console, facts, fail, for_programs, say, table
 from flowledger.infra.cli.server import Server, problem
 
@@ -37,48 +36,6 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
         as_json(answer)
     else:
         console().print(f"[green]✓[/] instance {id} is deleted from the views")
-
-
-def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
-    from flowledger.infra.cli.record_files import ALERTS, KINDS, KPIS, PROFILES, REPORTS
-
-    records = {kind: kind.of(files) for kind in KINDS}
-    others = [file for those in records.values() for file in those]
-    files = [f for f in files if f not in others]
-    resources = []
-    for file in files:
-        content = file_text(file)
-        if not content.strip():
-            fail(f"{file}: expected a model, found an empty file")
-        resources.append({"name": file.name, "content": content})
-    s = Server(server)
-    stored: dict[Any, list[dict[str, Any]]] = {}
-    answer: dict[str, Any] = {"definitions": [], "findings": []}
-    with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
-        if files or not others:
-            # profiles with the models that name them: all or nothing
-            profiles = PROFILES.records(records[PROFILES])
-            body = {"resources": resources, "status": "draft" if draft else "published", **({"profiles": profiles} if profiles else {})}
-            answer = s.post("/v1/deployments", body)
-            stored[PROFILES] = answer.pop("profiles", [])
-        else:
-            stored[PROFILES] = PROFILES.store(s, records[PROFILES])
-    # KPIs before anything is started of the models, alerts behind both
-    stored |= {kind: kind.store(s, records[kind]) for kind in (KPIS, ALERTS, REPORTS)}
-    answer |= {f"{kind.word}s": found for kind, found in stored.items() if found}
-    if json:
-        as_json(answer)
-        return
-    if answer.get("findings"):
-        from flowledger.infra.cli.models import show_findings
-
-        show_findings(answer["findings"])
-    for kind, found in stored.items():
-        kind.show(found)
-    rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
-    if not files and others:
-        return
-    table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 
 
 def start(server: str, definition: str, vars: str, business_key: str, version: int, wait: bool, timeout: float, json: bool) -> None:

@@ -346,14 +346,19 @@ def validate(
     files: Models,
     json: Json = False,
     conformance: Annotated[
-        bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
+        bool,
+        typer.Option("--conformance", help="Exit 1 also for what the standard forbids but the engine runs; tell the class of each file"),
     ] = False,
+    within: Annotated[
+        Literal["", "descriptive", "analytic", "common-executable", "process-modeling"],
+        typer.Option("--class", help="Exit 1 for each element that is beyond this conformance class of BPMN 2.0.2"),
+    ] = "",
 ) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
-    from flowledger.infra.cli.model_files import models_of
-    from flowledger.infra.cli.models import validate
+    from flowledger.infra.cli.model_files import gathered
+    from flowledger.infra.cli.validating import validate
 
-    validate(models_of(files), json, conformance)
+    validate(gathered(files), json, conformance, within.replace("-", " "))
 
 
 @app.command(rich_help_panel=MODELS)
@@ -393,16 +398,23 @@ def test(
 
 
 @app.command(rich_help_panel=MODELS)
-def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
-           json: Json = False) -> None:  # fmt: skip
+def deploy(
+    files: Models,
+    server: ServerUrl = "",
+    draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Nothing is deployed: say what would be, and what the server finds")] = False,
+    json: Json = False,
+) -> None:
     """Deploy models: all of them or none."""
-    from flowledger.infra.cli.daily import deploy
+    from flowledger.infra.cli.deploying import deploy
+    from flowledger.infra.cli.model_files import gathered
 
-    deploy(server, files, draft, json)
+    deploy(server, gathered(files), draft, check, json)
 
 
 def _register() -> None:
     from flowledger.infra.cli import (
+        advice,
         alerts,
         analysts,
         approvals,
@@ -449,6 +461,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.add_typer(reports.app, name="reports", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
+    app.add_typer(advice.app, name="advice", rich_help_panel=LOOK)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)

@@ -1,4 +1,4 @@
-"""Models on the desk: validate, inspect, convert. No server is needed."""
+"""Models on the desk: inspect, convert, and how findings are shown. No server is needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
 from flowledger.infra.cli.plugins import plugged
 
 
-def _read(file: Path) -> tuple[Any, list[Any]]:
+def read_file(file: Path) -> tuple[Any, list[Any]]:
     plugged()
     from flowledger.connectors.check import findings
     from flowledger.kernel.model import read
@@ -27,42 +27,6 @@ def finding_view(finding: Any, file: str) -> dict[str, Any]:
         "file": file, "line": finding.line, "column": finding.column, "element": finding.element, "severity": finding.severity,
         "code": finding.code, "message": finding.message, "hint": finding.hint, "standard": finding.standard, "chapter": finding.chapter,
     }  # fmt: skip
-
-
-def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
-    """`conformance`: what the standard forbids counts as an error does, whether or not it runs. Decision models among them import one another."""
-    from flowledger.kernel.dmn.linking import File, link
-
-    read = [_read(file) for file in files]
-    decisions = {
-        n: File(graph.decisions, graph.source, file.name)
-        for n, (file, (graph, _)) in enumerate(zip(files, read, strict=True))
-        if graph is not None and graph.format == "dmn"
-    }
-    linked = link(decisions, lambda namespace: [])
-    found = [
-        finding_view(f, str(file))
-        for n, (file, (_, findings)) in enumerate(zip(files, read, strict=True))
-        for f in (linked[n].findings if n in linked else findings)
-    ]
-    errors = sum(f["severity"] == "error" for f in found)
-    broken = sum(f["standard"] for f in found)
-    if json:
-        as_json(found)
-    else:
-        show_findings(found)
-        noun = f"{len(files)} file{'s' if len(files) != 1 else ''}"
-        if errors:
-            console().print(f"[red]✗[/] {errors} error{'s' if errors != 1 else ''} in {noun}")
-        else:
-            warnings = sum(f["severity"] == "warning" for f in found)
-            console().print(
-                f"[green]✓[/] no errors in {noun}" + (f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "")
-            )
-        if conformance and broken:
-            console().print(f"[red]✗[/] {broken} finding{'s' if broken != 1 else ''} that the standard forbids")
-    if errors or (conformance and broken):
-        fail("", NO)
 
 
 def show_findings(found: list[dict[str, Any]]) -> None:
@@ -89,7 +53,7 @@ def inspect(files: list[Path], json: bool) -> None:
 
     views, unreadable = [], 0
     for file in files:
-        graph, findings = _read(file)
+        graph, findings = read_file(file)
         if graph is None:
             unreadable += 1
             views.append({"file": str(file), "format": None, "processes": [], "findings": [finding_view(f, str(file)) for f in findings]})

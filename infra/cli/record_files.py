@@ -42,6 +42,16 @@ class Kind(NamedTuple):
         ends = tuple(f".{self.word}.{suffix}" for suffix in ("yaml", "yml", "json"))
         return [f for f in files if f.name.endswith(ends)]
 
+    def problems(self, file: Path) -> list[str]:
+        """What is wrong with one, seen without a server."""
+        from flowledger.kernel.alerts import rule
+        from flowledger.kernel.tasks import registry
+
+        name, record = read(file)
+        if self is not ALERTS:
+            return registry.problems(self.word, name, record)
+        return [wrong] if (wrong := rule.problem(name, record)) else []
+
     def records(self, files: list[Path]) -> dict[str, Row]:
         """Name -> record. Fails where two have one name."""
         found: dict[str, Row] = {}

@@ -1,4 +1,4 @@
-"""Saved reports: put, list, show, run, delete."""
+"""Saved reports: put, list, show, run, delete; sent at set times."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 from flowledger.infra.cli.insight import Csv, show_rows
 from flowledger.infra.cli.lists import deleted, listed, shown
 from flowledger.infra.cli.options import Json, Limit, ServerUrl
-from flowledger.infra.cli.output import NO, as_json, console, fail
+from flowledger.infra.cli.output import NO, as_json, console, facts, fail, table
 from flowledger.infra.cli.record_files import REPORTS, read
 
-app = typer.Typer(help="Saved reports: put, list, show, run, delete.", no_args_is_help=True)
+app = typer.Typer(help="Saved reports: put, list, show, run, delete; sent at set times.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="REPORT")]
 
 
@@ -70,3 +70,42 @@ def run(
 def delete(name: Name, server: ServerUrl = "", json: Json = False) -> None:
     """Delete a saved report."""
     deleted(server, _path(name), json, f"report {name} is deleted")
+
+
+@app.command()
+def schedule(
+    name: Name,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="YAML or JSON: cron, zone, format, and mail or webhook")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Send it no more")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """When a report is sent, and what was; with a file: send it so from now on."""
+    from flowledger.infra.cli.given import file_text
+    from flowledger.infra.cli.server import Server
+
+    path, s = f"{_path(name)}/schedule", Server(server)
+    if off and file is not None:
+        fail("--off: expected no file beside it", NO)
+    if off:
+        deleted(server, path, json, f"report {name} is sent no more")
+        return
+    if file is not None:
+        import yaml
+
+        try:
+            wanted = yaml.safe_load(file_text(file))
+        except (yaml.YAMLError, RecursionError) as e:
+            fail(f"{file}: {e}", NO)
+        answer = s.call("PUT", path, wanted)
+        if json:
+            as_json(answer)
+        else:
+            console().print(f"[green]✓[/] report {name} is sent by the process {answer['definitions'][0]['definition_id']}")
+        return
+    found = s.get(path)
+    if json:
+        as_json(found)
+        return
+    facts({k: found[k] for k in ("status", "next_at", "last_at", "skipped_from", "error", "process") if found[k]} | found["schedule"])
+    table(found["sent"], ["scheduled", "status", "problem", "id", "ended_at"], empty="nothing was sent yet")

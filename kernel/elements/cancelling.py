@@ -28,7 +28,7 @@ def is_one(i: Any) -> bool:
 
 def begin(d: Any, i: Any, reason: str, but: frozenset[int] | set[int] = frozenset(), rollback: dict[str, Any] | None = None) -> bool:
     """False when there is nothing to compensate. `but`: records that stay. `rollback`: what is to be restored then, instead of the end."""
-    records = [r for r in _all_records(i) if r not in but]
+    records = [r for r in _all_records(d, i) if r not in but]
     if not any(c.handler and c.record not in but for kept in (i.compensable or {}).values() for c in kept):
         return False
     carrier = d.key()
@@ -85,12 +85,12 @@ def _withdraw(d: Any, i: Any, but: int, force: bool = False) -> None:
         d.close_holds(i, i)
 
 
-def _all_records(i: Any) -> list[int]:
+def _all_records(d: Any, i: Any) -> list[int]:
     """What completed in any scope that still is, newest first."""
     kept = i.compensable or {}
     records = {c.record: scope for scope, cs in kept.items() for c in cs}
     tops = [r for r, scope in records.items() if scope not in records]
     found: list[int] = []
     for scope in {records[r] for r in tops}:
-        found += compensation.collect(i, scope)
+        found += compensation.collect(d, i, scope)
     return sorted(found, reverse=True) if len({records[r] for r in tops}) > 1 else found

@@ -1,7 +1,7 @@
 """Compensation: undoing completed activities by their handlers.
 
 Source: BPMN 2.0.2, chapters 10.7, 13.5.5; `zeebe` where it says more. Choices:
-- Handlers run one after the other, the activity that completed last first.
+- Handlers run one after the other, the activity that completed last first; where a boundary event of A led to B, B before A (`undoing.py`).
 - A completed sub-process with a handler of its own (boundary, or a compensation event sub-process) is compensated by that alone; without
   one, what completed in it is compensated. Its event sub-process may compensate the inside itself, by throwing.
 - An activity that ran several times is compensated as often, the run that completed last first: by a loop in the flow, a standard loop, or multi-instance
@@ -22,6 +22,7 @@ from typing import Any
 
 from flowledger.events import flow as fl
 from flowledger.kernel.elements import events
+from flowledger.kernel.elements.undoing import newest_first
 from flowledger.kernel.model.graph import Node
 
 
@@ -100,13 +101,13 @@ def resume(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     return not token.kids and not next_handler(d, i, token)
 
 
-def collect(i: Any, scope: int) -> list[int]:
+def collect(d: Any, i: Any, scope: int) -> list[int]:
     """All records of a scope, newest first; the inside of those without handler right after them."""
     found: list[int] = []
-    for c in reversed((i.compensable or {}).get(scope, ())):
+    for c in newest_first(d.process(i).nodes, (i.compensable or {}).get(scope, ())):
         found.append(c.record)
         if not c.handler:
-            found += collect(i, c.record)
+            found += collect(d, i, c.record)
     return found
 
 
@@ -133,7 +134,7 @@ def _enclosing(d: Any, i: Any, token: Any) -> list[tuple[int, bool]]:
 def _scopes(d: Any, i: Any, token: Any) -> list[int]:
     records: list[int] = []
     for scope, is_sub in _enclosing(d, i, token):
-        records += collect(i, scope)
+        records += collect(d, i, scope)
         if not is_sub:
             break
     return records
@@ -149,7 +150,7 @@ def _named(d: Any, i: Any, token: Any, element: str) -> list[int]:
             if c.element == element:
                 found.append(c.record)
                 if not c.handler:
-                    found += collect(i, c.record)
+                    found += collect(d, i, c.record)
             else:
                 found += inside(c.record)
         return found

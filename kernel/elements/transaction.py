@@ -27,10 +27,10 @@ def cancel(d: Any, i: Any, token: Any, node: Node) -> bool:
         if scope is outer:
             break
         inner = scope
-    records = compensation.collect(i, outer.key)
+    records = compensation.collect(d, i, outer.key)
     inside = token
     while inside is not outer:
-        records = compensation.collect(i, inside.scope) + records if inside.scope != outer.key else records
+        records = compensation.collect(d, i, inside.scope) + records if inside.scope != outer.key else records
         inside = i.tokens[inside.scope]
     if records and compensation.begin(d, i, token, node, records):
         return False

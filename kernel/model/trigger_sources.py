@@ -62,6 +62,12 @@ _QUEUE = {
 }  # fmt: skip
 
 
+#: how messages of a queue are read, and handed out
+_HANDED_OUT = {
+    "value": Field(f.one_of("json", "text", "base64")), "prefetch": Field(f.whole(1, 1_000)), "redelivered": Field(f.one_of("take", "park")),
+}  # fmt: skip
+
+
 def _events(config: Mapping[str, Any]) -> str:
     """An alert may be of all processes, so it needs none."""
     return "" if "definitions" in config or {*config.get("types", ())} <= {*_ABOUT_ALERTS} else "definitions: expected it: it is missing"
@@ -103,8 +109,25 @@ SOURCES: dict[str, Source] = {
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
         "tls": Field(f.one_of("verify", "off")), "virtual_host": Field(f.text(r"[^\x00]+", "a name", 255)),
         "username": Field(f.text(r"[^\x00]+", "a name", 256), True), "password": Field(f.secret, True),
-        "queue": Field(f.text(r"[^\x00]+", "the name of a queue", 255), True), "value": Field(f.one_of("json", "text", "base64")),
-        "prefetch": Field(f.whole(1, 1_000)), "redelivered": Field(f.one_of("take", "park")),
+        "queue": Field(f.text(r"[^\x00]+", "the name of a queue", 255), True), **_HANDED_OUT,
+    }),
+    "amqp": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "tls": Field(f.one_of("verify", "off")), "hostname": Field(f.text(r"[^\x00]+", "a name", 255)),
+        "username": Field(f.text(r"[^\x00]+", "a name", 256)), "password": Field(f.secret),
+        "address": Field(f.text(r"[^\x00]+", "the address of a queue, as the broker writes it", 255), True), **_HANDED_OUT,
+    }, lambda config: "" if ("username" in config) == ("password" in config) else "expected username and password, both or none"),
+    "servicebus": Source({
+        "namespace": Field(f.text(r"[A-Za-z0-9.-]+", "the name of a namespace: NAME.servicebus.windows.net", 253), True),
+        "port": Field(f.whole(1, 65_535)), "tls": Field(f.one_of("verify", "off")),
+        "entity": Field(f.text(r"[^\x00]+", "the name of a queue, or of a topic", 260), True), "subscription": Field(f.text(r"[^\x00/]+", "its name", 50)),
+        "key_name": Field(f.text(r"[^\x00\r\n]+", "the name of a shared access policy", 256), True), "key": Field(f.secret, True), **_HANDED_OUT,
+    }),
+    "pubsub": Source({
+        "project": Field(f.text(r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]", "the id of a project", 100), True),
+        "subscription": Field(f.text(r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "the name of a subscription, without that of the project", 255), True),
+        "service_account": Field(f.secret, True), "endpoint": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of the service: https://HOST", 300)),
+        "value": Field(f.one_of("json", "text", "base64")), "deadline": Field(f.within("PT10S", "PT10M")),
     }),
     "sqs": Source({**_QUEUE, "value": Field(f.one_of("json", "text", "base64"))}),
     "s3": Source({

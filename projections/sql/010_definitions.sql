@@ -35,5 +35,7 @@ CREATE INDEX workflow_definitions_by_creator ON workflow_definitions (tenant_id,
 CREATE INDEX workflow_definitions_by_category ON workflow_definitions (tenant_id, (metadata ->> 'category'), definition_id);
 CREATE INDEX workflow_definitions_by_hash ON workflow_definitions (tenant_id, content_hash) WHERE content <> '';
 CREATE INDEX workflow_definitions_by_tags ON workflow_definitions USING gin ((metadata -> 'tags'));
+-- decision models by what others import them by; a hash of it, since a text of any length doesn't go into an index
+CREATE INDEX workflow_definitions_by_namespace ON workflow_definitions (tenant_id, md5(outline -> '' ->> 'namespace')) WHERE kind = 'drg';
 -- each piece of up to three letters of a name, so that a part of it is found by an index
 CREATE INDEX workflow_definitions_by_part ON workflow_definitions USING gin (name_parts);

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from flowledger.infra import people
 from flowledger.infra.settings import LOOPBACK, Settings, SettingsError
 from flowledger.logs import log
 
@@ -43,10 +44,18 @@ def check(s: Settings) -> None:
         raise SettingsError("setting auth is oidc and oidc_file is empty: expected a file of issuers (docs/security.md)")
     if s.oidc_file and s.auth != "oidc":
         raise SettingsError(f"setting oidc_file is {s.oidc_file!r} and auth is {s.auth}: issuers are asked with FLOWLEDGER_AUTH=oidc only")
+    if s.people_file and s.auth == "none":
+        raise SettingsError(
+            f"setting people_file is {s.people_file!r} and auth is none: nobody signs in, whatever it says (docs/security.md)"
+        )
     if s.auth == "oidc":
         from flowledger.infra.oidc import config
 
         config.load(s.oidc_file)
+    if s.people_file:
+        from flowledger.api.access.rights import ROLES
+
+        people.load(s.people_file, ROLES)
 
 
 async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) -> list[tuple[str, Coroutine[Any, Any, None]]]:
@@ -54,6 +63,7 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     from flowledger.api.access.changes import Accounts
     from flowledger.api.access.door import Door
     from flowledger.api.access.known import Known
+    from flowledger.api.access.rights import ROLES
     from flowledger.infra.accounts.store import Store
     from flowledger.infra.own_tables import AWAY
 
@@ -61,16 +71,35 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     await store.open()
     stack.push_async_callback(store.close)
     known = Known(store, system.settings)
+    known.people = people.load(system.settings.people_file, ROLES)
     accounts = Accounts(known, system.engine, system.settings)
     tokens, running = None, [("accounts", known.run())]
     if system.settings.auth == "oidc":
         tokens, accounts.guests, keeping = await _issuers(system.settings, known, stack)
         running.append(("issuers", keeping))
+    if known.people.ldap is not None:
+        accounts.directory = _directory(system.settings, known, [k.issuer.suffix for k in tokens.issuers] if tokens is not None else [])
+        running.append(("directory", accounts.directory.run()))
     system.door, system.accounts = Door(known, system.settings, tokens), accounts
     with contextlib.suppress(TimeoutError, *AWAY):
         async with asyncio.timeout(ACCOUNTS_S):
             await known.refresh()
     return running
+
+
+def _directory(settings: Settings, known: Any, suffixes: list[str]) -> Any:
+    """Who asks the directory of people. Raises: SettingsError."""
+    from flowledger.api.access.directory import Directory
+    from flowledger.infra.ldap import Ldap
+
+    if (mine := known.people.ldap.suffix) in suffixes:
+        raise SettingsError(
+            f"people_file: ldap.suffix is {mine!r}, as of an issuer: one of its own was expected, so that no two people get one name"
+        )
+    try:
+        return Directory(known, Ldap(known.people.ldap), int(settings.session_hours * 3600e6), tuple(suffixes))
+    except OSError as e:
+        raise SettingsError(f"people_file: ldap.ca_file {known.people.ldap.ca_file}: {e}") from None
 
 
 async def _issuers(settings: Settings, known: Any, stack: contextlib.AsyncExitStack) -> tuple[Any, Any, Coroutine[Any, Any, None]]:

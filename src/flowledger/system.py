@@ -61,6 +61,8 @@ class System:
         self.door: Any = None
         self.accounts: Any = None
         self._pool: Any = None
+        #: of the database, where this process knows one; its connectors send reports of it
+        self._dsn = ""
         #: keys of protected variables
         self.vault: Any = None
         self.owners: list[OwnerProcess] = []
@@ -133,7 +135,7 @@ class System:
                 await asyncio.wait([database])
             raise
         doors.read(s.roles)
-        dsn = await self._database(database) if database is not None else ""
+        dsn = self._dsn = await self._database(database) if database is not None else ""
         if s.auth != "none" and (self.has("api") or self.has("grpc")):
             for name, running in await signin.start(self, dsn, self._stack):
                 self._background(running, name)
@@ -154,7 +156,10 @@ class System:
         if self.settings.tasks_topic and self.has("api"):
             self._background(self._publish_tasks(), "tasks topic")
         if self.has("projector"):
+            from flowledger.projections import overtime
+
             await self._projecting()
+            self._background(overtime.watch(dsn), "analysts")
         from flowledger.infra.observer import gauges
 
         self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner, lambda: self._pool))
@@ -215,7 +220,9 @@ class System:
         secrets_of(self.settings)
 
     def _start_connectors(self) -> None:
-        known = self.settings if self.settings.callback_url or not self.url else self.settings.model_copy(update={"callback_url": self.url})
+        known = self.settings.model_copy(
+            update={"callback_url": self.settings.callback_url or self.url, "postgres": self.settings.postgres or self._dsn}
+        )
         process = self.connectors = ConnectorProcess(known, private(link_folder(self.settings)))
         self._stack.push_async_callback(process.stop, OWNER_STOP_S)
         process.start()

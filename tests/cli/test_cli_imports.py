@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from flowledger.infra.cli.server import Server
 from flowledger.infra.cli.watch import Deployer
+
+from .conftest import until
 
 pytestmark = pytest.mark.req("APG-ELM-002", "APG-MOD-006")
 SPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
@@ -64,3 +67,59 @@ def test_what_is_saved_is_deployed_with_what_imports_it(server, folder, capsys):
     files[0].write_text(model("a", "b.d_b + 2", "b"))
     deployer.saved(files)
     assert "a.dmn: decision d_a version 3" in capsys.readouterr().out and evaluated() == 42, "what is deployed stays"
+
+
+def checked(url: str, text: str, tenant: str = "", beside: dict[str, str] | None = None) -> list[str]:
+    body = {"name": "a.dmn", "content": text, "beside": [{"name": n, "content": t} for n, t in (beside or {}).items()]}
+    status, answer = Server(url).ask("POST", "/v1/models/check", body, headers={"X-Tenant": tenant})
+    assert status == 200, answer
+    return [f["code"] for f in answer["findings"]]
+
+
+def deployed(url: str, name: str, text: str, status: str = "published", **headers: str) -> list[str]:
+    body = {"resources": [{"name": f"{name}.dmn", "content": text}], "status": status}
+    code, answer = Server(url).ask("POST", "/v1/deployments", body, headers=headers)
+    assert code == 201, answer
+    return [d["id"] for d in answer["definitions"] if d["kind"] == "drg"]
+
+
+def test_a_check_means_by_an_import_what_a_deployment_would(server):
+    """What is published in the tenant, else nothing; of several the one that the location names; what was bound stays."""
+    url, top = server.url, model("k_top", "k_low.d_k_low + 1", "k_low")
+    assert checked(url, top) == ["IMPORT_MISSING"]
+    (draft,) = deployed(url, "k_low", model("k_low", "2"), "draft")
+    assert checked(url, top) == ["IMPORT_MISSING"], "a draft is nothing that others can build on"
+    Server(url).call("POST", f"/v1/definitions/{draft}/publish", {})
+    assert until(lambda: checked(url, top) == [])
+    assert checked(url, top, "others") == ["IMPORT_MISSING"], "of another tenant"
+    assert checked(url, top.replace("#d_k_low", "#gone")) == ["REFERENCE_MISSING"], "what the model has is known"
+    # behind it: what it was bound to itself
+    deployed(url, "k_top", top)
+    assert checked(url, model("k_over", "k_top.d_k_top", "k_top")) == []
+    # a second model of the namespace
+    deployed(url, "k_other", model("k_other", "3").replace("urn:cli:k_other", "urn:cli:k_low"))
+    assert checked(url, top) == ["IMPORT_AMBIGUOUS"]
+    assert checked(url, top.replace('namespace="urn:cli:k_low" ', 'namespace="urn:cli:k_low" locationURI="k_low.dmn" ')) == []
+
+
+def test_files_beside_it_come_before_what_is_deployed(server):
+    url, top = server.url, model("m_top", "m_low.d_m_low + 1", "m_low")
+    low = model("m_low", "2")
+    assert checked(url, top, beside={"m_low.dmn": low}) == []
+    assert checked(url, top, beside={"a.txt": "nothing", "b.bpmn": "<"}) == ["IMPORT_MISSING"]
+    deployed(url, "m_low", low.replace("d_m_low", "was_once"))
+    assert checked(url, top) == ["REFERENCE_MISSING"]
+    assert checked(url, top, beside={"m_low.dmn": low}) == []
+    circle = model("m_low", "m_top.d_m_top", "m_top")
+    assert "IMPORT_CIRCULAR" in checked(url, top, beside={"m_low.dmn": circle})
+    many = [{"name": f"{n}.dmn", "content": low} for n in range(101)]
+    assert Server(url).ask("POST", "/v1/models/check", {"name": "a.dmn", "content": top, "beside": many})[0] == 400
+
+
+def test_deploying_is_tried_against_what_is_deployed(at_server, server, tmp_path):
+    (tmp_path / "n_top.dmn").write_text(model("n_top", "n_low.d_n_low + 1", "n_low"))
+    code, out, _ = at_server("deploy", tmp_path / "n_top.dmn", "--check", "--json")
+    assert code == 0 and [f["code"] for f in json.loads(out)["findings"]] == ["IMPORT_MISSING"]
+    deployed(server.url, "n_low", model("n_low", "2"))
+    code, out, _ = at_server("deploy", tmp_path / "n_top.dmn", "--check", "--json")
+    assert code == 0 and json.loads(out)["findings"] == []

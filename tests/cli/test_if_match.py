@@ -157,6 +157,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "/v1/instances": {"definition": PROCESS}, "/v1/messages": {"name": "m", "correlation_key": "1", "ttl_ms": 1000}, "/v1/signals": {"name": "s"},
     "/v1/holds": {"scope": "job_type", "key": "of-nobody", "reason": "x"},
     "/v1/triggers/{name}": {"content": TRIGGER},
+    "/v1/deployments": {"resources": [{"name": "looked-at.trigger.yaml", "content": TRIGGER.replace("looked-at", "looked-at-as-well")}]},
 }  # fmt: skip
 
 

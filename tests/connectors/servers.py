@@ -110,13 +110,13 @@ def ferretdb(folder: Path) -> dict[str, str]:
 
 
 def rabbitmq(folder: Path) -> dict[str, str]:
-    """With the settings of its own control program, in capitals. Raises: OSError."""
+    """It speaks AMQP 0-9-1 and, by its plug-in, 1.0. With the settings of its own control program, in capitals. Raises: OSError."""
     _program("erl", "rabbitmq-server")
     home = Path("/usr/lib/rabbitmq/bin")
     if not (home / "rabbitmq-server").exists():
         raise OSError("no rabbitmq-server on this machine: apt-get install rabbitmq-server")
     folder.mkdir()
-    (folder / "plugins").write_text("[].")
+    (folder / "plugins").write_text("[rabbitmq_amqp1_0].")
     (folder / "env").write_text("")
     port, dist, epmd = free_port(), free_port(), free_port()
     env = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from test_measure_rows import START_US, Drawn, History, at, caught_up, running
 
 from flowledger.projections import analysts as an
-from flowledger.projections import event_logs
+from flowledger.projections import event_logs, overtime
 from flowledger.projections.reader import Reader
 from flowledger.projections.rebuild import rebuild
 
@@ -181,6 +182,38 @@ async def test_a_long_query_is_stopped_and_a_rebuild_keeps_the_views(history, db
         await db.execute(sql.SQL("COMMENT ON VIEW {} IS 'older'").format(sql.Identifier(schema + an.INSIGHT, "tasks")))
         await an.mend(db, schema)
         assert await all_of(conn, "SELECT count(*) > 0 FROM tasks") == [(True,)]
+
+
+async def test_a_limit_that_a_session_lifts_holds_all_the_same(history, db, dsn, schema, monkeypatch):
+    monkeypatch.setattr(overtime, "LOOK_S", 0.1)
+    monkeypatch.setattr(overtime, "GRACE_S", 0.2)
+    monkeypatch.setattr(overtime, "INSIST_S", 0.2)
+    monkeypatch.setattr(overtime, "IDLE", "1s")
+    watching = asyncio.create_task(overtime.watch(dsn, schema))
+    lifted = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+    stubborn = "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$"
+    async with analyst(db, dsn, schema, "acme", timeout_s=1) as conn:
+        await conn.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await conn.execute(sql.SQL("UPDATE {} SET timeout_s = 3600").format(sql.Identifier(schema + an.INSIGHT, "analysts")))
+        await conn.execute(lifted)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await conn.execute("SELECT pg_sleep(60)")
+        assert await all_of(conn, "SELECT 1") == [(1,)], "the session stays"
+        with pytest.raises(psycopg.OperationalError):
+            await conn.execute(stubborn)
+        assert conn.closed
+    async with analyst(db, dsn, schema, "acme", timeout_s=1) as conn:
+        await conn.execute(lifted)
+        await conn.execute("BEGIN")
+        pid = conn.info.backend_pid
+        while await all_of(db, "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)):
+            await asyncio.sleep(0.05)
+        await conn.close()
+    async with analyst(db, dsn, schema, "acme", timeout_s=3600) as conn:  # others are left in peace
+        assert await all_of(conn, "SELECT 1 FROM pg_sleep(3)") == [(1,)]
+    assert not watching.done()
+    watching.cancel()
 
 
 @pytest.mark.parametrize(

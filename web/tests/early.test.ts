@@ -43,6 +43,15 @@ test("it is not taken when it is old, and asked for anew when it came to nothing
   expect(await getText("/definitions/2/diagram")).toContain("diagram");
 });
 
+test("an answer from before the sign-in sends nobody away who has signed in since", async () => {
+  const { early, get } = await import("../src/api/client");
+  const after = answers;
+  answers = async () => new Response(JSON.stringify({ code: "UNAUTHENTICATED" }), { status: 401, headers: { "Content-Type": "application/json" } });
+  await early("/overview");
+  answers = after;
+  expect(await get("/overview")).toEqual({ url: "/v1/overview", n: 2 });
+});
+
 test("what a page has asked for itself is not asked for ahead", async () => {
   const { early, getText } = await import("../src/api/client");
   vi.spyOn(performance, "now").mockReturnValue(100);

@@ -237,6 +237,64 @@ def test_what_is_undone_and_in_which_order(model, moves, tasks):
     assert s.words[-1] == "done" and s.empty
 
 
+#: 13.5.5: where a boundary event of A led to B, B is undone before A
+BY_BOUNDARY = (
+    book("a", "b", "c", "x")
+    + """
+startEvent s
+parallelGateway f
+boundaryEvent bs on=a cancel=false : signal S
+endEvent e1
+endEvent e2
+intermediateThrowEvent t : compensate
+endEvent e
+s > f
+f > a > t > e
+f > x > e2
+bs > b > c > e1
+"""
+)
+#: what the boundary event leads to is reached without it as well: nobody can tell who caused it, the last is the first
+BY_EITHER = BY_BOUNDARY.replace("f > x > e2", "f > x > b")
+#: a sub-process is undone by what is inside of it, and its boundary belongs to all runs of a loop
+BY_BOUNDARY_OF_RUNS = (
+    book("b")
+    + """
+startEvent s
+subProcess m {
+  startEvent i
+  """
+    + book("a")
+    + """
+  endEvent x
+  i > a > x
+~<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>
+}
+boundaryEvent bs on=m cancel=false : signal S
+endEvent e1
+intermediateThrowEvent t : compensate
+endEvent e
+s > m > t > e
+bs > b > e1
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "moves", "undone"),
+    [
+        (BY_BOUNDARY, "complete x; signal S; complete b; complete c; complete a", "unc unb una unx"),
+        (BY_BOUNDARY, "signal S; complete b; complete x; complete c; complete a", "unc unb una unx"),
+        (BY_BOUNDARY, "complete x; complete a", "una unx"),
+        (BY_EITHER, "complete x; complete b; complete c; complete a", "una unc unb unx"),
+        (BY_BOUNDARY_OF_RUNS, "complete a; signal S; complete b; complete a", "unb una una"),
+    ],
+)
+def test_what_a_boundary_event_led_to_is_undone_before_its_host(model, moves, undone):
+    s = play(model, "; ".join([moves, *(f"complete {handler}" for handler in undone.split())]))
+    assert s.tasks.endswith(f" {undone}") and s.words[-1] == "done" and s.empty
+
+
 def test_one_handler_after_the_other():
     s = play(TWO, "complete a; complete b")
     assert s.at == "t unb"

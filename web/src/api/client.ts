@@ -36,7 +36,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export|schedule)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 /** When the server answered last. */
@@ -105,7 +105,12 @@ function fetched(url: string, init: RequestInit): Promise<Response> {
   const kept = ahead.get(url);
   ahead.delete(url);
   if (performance.now() < AHEAD_MS) gone.add(url);
-  return kept && Date.now() < kept.until && !init.signal?.aborted ? kept.answer.catch(() => ask(url, init)) : ask(url, init);
+  if (!kept || Date.now() >= kept.until || init.signal?.aborted) return ask(url, init);
+  // who has signed in meanwhile would be sent away again by the answer from before
+  return kept.answer.then(
+    (response) => (response.status === 401 ? ask(url, init) : response),
+    () => ask(url, init),
+  );
 }
 
 function headers(more?: Record<string, string>): Record<string, string> {

@@ -41,6 +41,7 @@ const routes = [
   page("/operations/evidence", () => import("~/pages/evidence/EvidencePage"), "EvidencePage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
   page("/insight/kpis", () => import("~/pages/insight/KpisPage"), "KpisPage"),
+  page("/insight/reports", () => import("~/pages/insight/ReportsPage"), "ReportsPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
   page("/account", () => import("~/pages/account/AccountPage"), "AccountPage"),
   page("/step-up/$id", () => import("~/pages/account/StepUpPage"), "StepUpPage"),

@@ -9,10 +9,11 @@ import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
 import { platform as enPlatform } from "./en-platform";
 import { privacy as enPrivacy } from "./en-privacy";
+import { reports as enReports } from "./en-reports";
 import { second as enSecond } from "./en-second";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enAhead, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enSecond };
+const en = { ...english, ...enAhead, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enReports, ...enSecond };
 
 type Texts = Record<string, string>;
 interface Language {

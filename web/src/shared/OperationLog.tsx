@@ -41,11 +41,11 @@ export function OperationLog({ filters, onAt, height }: Props) {
             hasMore={list.hasNextPage}
             onOpen={setOpen}
             columns={[
-              { key: "time", head: t("col.time"), width: "11rem", cell: (o) => <When at={o.time} exact /> },
-              { key: "who", head: t("col.who"), width: "8rem", cell: (o) => o.actor || "–" },
-              { key: "what", head: t("col.what"), width: "12rem", cell: (o) => <span className="fl-mono fl-cut">{o.operation}</span> },
-              { key: "about", head: t("log.about"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{[o.kind, o.subject, o.names?.join(", ")].filter(Boolean).join(" ")}</span> },
-              { key: "outcome", head: t("log.outcome"), width: "7rem", cell: (o) => <Outcome of={o} /> },
+              { key: "time", phone: "aside", head: t("col.time"), width: "11rem", cell: (o) => <When at={o.time} exact /> },
+              { key: "who", phone: "more", head: t("col.who"), width: "8rem", cell: (o) => o.actor || "–" },
+              { key: "what", phone: "title", head: t("col.what"), width: "12rem", cell: (o) => <span className="fl-mono fl-cut">{o.operation}</span> },
+              { key: "about", phone: "more", head: t("log.about"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{about(o)}</span> },
+              { key: "outcome", phone: "status", head: t("log.outcome"), width: "7rem", cell: (o) => <Outcome of={o} /> },
               { key: "why", head: t("log.why"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{o.outcome === "refused" ? (o.message && say(o.message)) || o.code : o.reason}</span> },
               { key: "from", head: t("log.from"), width: "9rem", cell: (o) => <span className="fl-cut">{[o.door, o.address].filter(Boolean).join(" ") || "–"}</span> },
             ]}
@@ -56,6 +56,8 @@ export function OperationLog({ filters, onAt, height }: Props) {
     </>
   );
 }
+
+const about = (o: Operation) => [o.kind, o.subject, o.names?.join(", ")].filter(Boolean).join(" ");
 
 function Outcome({ of: o }: { of: Operation }) {
   const t = useText();

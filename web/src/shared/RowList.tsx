@@ -1,7 +1,9 @@
 import { Box, ScrollArea, Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from "react";
+import { Fragment, useEffect, useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useText } from "~/i18n";
+import { useNarrow } from "./Folded";
+import { TwoLines } from "./TwoLines";
 
 export interface Column<T> {
   key: string;
@@ -9,6 +11,18 @@ export interface Column<T> {
   /** CSS grid track: `minmax(8rem, 2fr)` */
   width: string;
   cell: (row: T) => ReactNode;
+  /** Where it stands on a phone, when any column of the list says so: what the row is, how it stands, what tells it from its like, its time; `act` stays a column. Others are left to what a row opens. */
+  phone?: "title" | "status" | "more" | "aside" | "act";
+}
+
+/** On a phone a row has two lines instead of columns that are cut. */
+function onPhone<T>(columns: Column<T>[]): Column<T>[] {
+  const cells = (place: Column<T>["phone"], row: T) => columns.filter((c) => c.phone === place).map((c, n) => <Fragment key={c.key}>{n > 0 && " · "}{c.cell(row)}</Fragment>);
+  const title = columns.find((c) => c.phone === "title")!;
+  return [
+    { key: title.key, head: title.head, width: "minmax(8rem, 1fr)", cell: (row) => <TwoLines status={cells("status", row)} more={cells("more", row)} aside={cells("aside", row)}>{title.cell(row)}</TwoLines> },
+    ...columns.filter((c) => c.phone === "act"),
+  ];
 }
 
 interface Props<T> {
@@ -43,8 +57,11 @@ function useRoom(box: RefObject<HTMLDivElement | null>, said: string | undefined
 }
 
 /** A list of any length: only rows in sight are in the page, the next ones are fetched near the end. Arrow keys move, Enter opens. */
-export function RowList<T>({ label, rows, columns, rowKey, onOpen, more, hasMore, height, rowHeight = 40 }: Props<T>) {
+export function RowList<T>({ label, rows, columns: all, rowKey, onOpen, more, hasMore, height, rowHeight: high = 40 }: Props<T>) {
   const t = useText();
+  const narrow = useNarrow() && all.some((c) => c.phone === "title");
+  const columns = narrow ? onPhone(all) : all;
+  const rowHeight = narrow ? 56 : high;
   const box = useRef<HTMLDivElement>(null);
   const list = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => rowHeight, overscan: 12 });
   const items = list.getVirtualItems();

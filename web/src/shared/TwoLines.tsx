@@ -10,7 +10,7 @@ export function TwoLines({ children, status, more, aside }: { children: ReactNod
         <div style={{ flex: "none" }}>{status}</div>
       </Group>
       <Group gap="xs" wrap="nowrap" justify="space-between">
-        <Text size="xs" c="dimmed" className="fl-cut">
+        <Text size="xs" c="dimmed" component="div" className="fl-cut">
           {more}
         </Text>
         <Text size="xs" c="dimmed" component="div" style={{ flex: "none" }}>

@@ -31,4 +31,9 @@ export const figures: Record<string, string> = {
   "window: expected …, found …": "window: erwartet wurde {1}, gefunden {2}",
   "…: expected a year from … to …, found …": "{1}: erwartet wurde ein Jahr von {2} bis {3}, gefunden {4}",
   "…: expected …, found …": "{1}: erwartet wurde {2}, gefunden {3}",
+  "a reference such as {{secrets.NAME}} was expected": "erwartet wurde ein Verweis wie {{secrets.NAME}}",
+  "a schedule can't be made of it: …": "daraus wird kein Zeitplan: {1}",
+  "one of mail and webhook was expected": "erwartet wurde eines von mail und webhook",
+  "expected the process … as a schedule makes it, found none": "erwartet wurde der Prozess {1}, wie ein Zeitplan ihn macht, gefunden keiner",
+  "the report … is sent by schedule: delete its schedule first": "der Bericht {1} wird nach Zeitplan gesendet: löschen Sie zuerst seinen Zeitplan",
 };

@@ -8,6 +8,7 @@ import type { RuleCoverage } from "~/api/types";
 import { useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { SPANS, since } from "./spans";
 
 /** Which rules fired in the time that the address says, by decision and in their order. */
@@ -74,7 +75,7 @@ export function Coverage({ of, versions }: { of: ReturnType<typeof useCoverage>[
                     {table.without > 0 && ` · ${t("coverage.without", { count: table.without })}`}
                   </Text>
                 </Group>
-                <Table.ScrollContainer minWidth={560}>
+                <Wide minWidth={560}>
                   <Table verticalSpacing={4}>
                     <Table.Thead>
                       <Table.Tr>
@@ -89,7 +90,7 @@ export function Coverage({ of, versions }: { of: ReturnType<typeof useCoverage>[
                       ))}
                     </Table.Tbody>
                   </Table>
-                </Table.ScrollContainer>
+                </Wide>
               </Card>
             ))}
           </>

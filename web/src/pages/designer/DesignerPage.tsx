@@ -114,13 +114,14 @@ export function DesignerPage() {
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
-            { key: "name", head: t("designer.name"), width: "minmax(8rem, 3fr)", cell: (d) => <Anchor renderRoot={(props) => <Link to="/designer/$id" params={{ id: d.id }} {...props} />}>{d.name}</Anchor> },
-            { key: "kind", head: t("designer.kind"), width: "6rem", cell: (d) => <Text size="sm">{t(`designer.kind.${d.kind}`)}</Text> },
-            { key: "version", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}${kept.read(d.id) ? " *" : ""}` },
-            { key: "by", head: t("designer.by"), width: "minmax(6rem, 1fr)", cell: (d) => <Text size="sm">{d.updated_by}</Text> },
-            { key: "at", head: t("designer.saved"), width: "8rem", cell: (d) => <When at={d.updated_at} /> },
+            { key: "name", phone: "title", head: t("designer.name"), width: "minmax(8rem, 3fr)", cell: (d) => <Anchor renderRoot={(props) => <Link to="/designer/$id" params={{ id: d.id }} {...props} />}>{d.name}</Anchor> },
+            { key: "kind", phone: "status", head: t("designer.kind"), width: "6rem", cell: (d) => t(`designer.kind.${d.kind}`) },
+            { key: "version", phone: "more", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}${kept.read(d.id) ? " *" : ""}` },
+            { key: "by", phone: "more", head: t("designer.by"), width: "minmax(6rem, 1fr)", cell: (d) => d.updated_by },
+            { key: "at", phone: "aside", head: t("designer.saved"), width: "8rem", cell: (d) => <When at={d.updated_at} /> },
             {
               key: "more",
+              phone: "act",
               head: "",
               width: "2.5rem",
               cell: (d) => (

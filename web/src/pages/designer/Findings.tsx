@@ -9,6 +9,8 @@ import { Icon } from "~/shared/icons";
 import { Empty } from "~/shared/states";
 
 const WAIT_MS = 500;
+/** What a model imports is looked for among what is deployed, which changes beside it: who comes back to it sees what is so by then. */
+const STALE_MS = 10_000;
 const COLOUR: Record<string, string> = { error: "red", warning: "yellow", info: "blue" };
 const RANK: Record<string, number> = { error: 0, warning: 1, info: 2 };
 /** findings shown in the list; the rest is counted */
@@ -24,7 +26,7 @@ export function useFindings(name: string, text: string) {
   const q = useQuery({
     queryKey: ["check", name, settled],
     enabled: settled !== "",
-    staleTime: Number.POSITIVE_INFINITY,
+    staleTime: STALE_MS,
     gcTime: 10_000,
     placeholderData: (before) => before,
     queryFn: () => send("POST", "/models/check", { name, content: settled }),

@@ -1,4 +1,4 @@
-import { Anchor, Autocomplete, Button, Group, Select, Tabs, TextInput } from "@mantine/core";
+import { Anchor, Autocomplete, Button, Group, Select, TextInput } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type KeyboardEvent } from "react";
@@ -6,6 +6,7 @@ import { get, getFile, query } from "~/api/client";
 import { byToken, useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
+import { Parts } from "~/shared/Parts";
 import { save } from "~/shared/save";
 import { Empty, Failed, PageHead } from "~/shared/states";
 import { Access } from "./Access";
@@ -42,16 +43,16 @@ function Evidence() {
           {t("operations.title")}
         </Anchor>
       </PageHead>
-      <Tabs value={tab} onChange={(name) => set({ tab: name === "report" ? undefined : (name ?? undefined) })} keepMounted={false}>
-        <Tabs.List mb="sm">
-          {TABS.map((name) => (
-            <Tabs.Tab key={name} value={name}>
-              {t(`evidence.${name}`)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {TABS.map((name) => (
-          <Tabs.Panel key={name} value={name}>
+      <Parts
+        label={t("operations.part")}
+        groups={[{ label: t("evidence.title"), names: [...TABS] }]}
+        open={tab}
+        go={(name) => set({ tab: name === "report" ? undefined : name })}
+        parts={TABS.map((name) => ({
+          name,
+          label: t(`evidence.${name}`),
+          show: () => (
+            <>
             {name !== "access" && (
               <Group gap="xs" align="end" mb="md">
                 <TextInput type="date" label={t("evidence.since")} size="xs" value={search.since ?? ""} max={search.until} onChange={(e) => set({ since: e.currentTarget.value })} />
@@ -64,10 +65,11 @@ function Evidence() {
                 )}
               </Group>
             )}
-            {report.error ? <Failed error={report.error} again={() => void report.refetch()} /> : name === tab && <Part of={report as never} set={set} />}
-          </Tabs.Panel>
-        ))}
-      </Tabs>
+              {report.error ? <Failed error={report.error} again={() => void report.refetch()} /> : name === tab && <Part of={report as never} set={set} />}
+            </>
+          ),
+        }))}
+      />
     </>
   );
 }

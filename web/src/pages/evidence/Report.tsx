@@ -57,11 +57,12 @@ export function Report({ of, set }: Part<Told>) {
             height="60dvh"
             rowHeight={36}
             columns={[
-              { key: "time", head: t("col.time"), width: "10rem", cell: (r) => <When at={r.time} exact /> },
-              { key: "who", head: t("col.who"), width: "6rem", cell: (r) => r.actor || "–" },
-              { key: "what", head: t("col.what"), width: "11rem", cell: (r) => <code>{r.operation}</code> },
+              { key: "time", phone: "aside", head: t("col.time"), width: "10rem", cell: (r) => <When at={r.time} exact /> },
+              { key: "who", phone: "more", head: t("col.who"), width: "6rem", cell: (r) => r.actor || "–" },
+              { key: "what", phone: "title", head: t("col.what"), width: "11rem", cell: (r) => <code>{r.operation}</code> },
               {
                 key: "about",
+              phone: "more",
                 head: t("log.about"),
                 width: "minmax(11rem, 1fr)",
                 cell: (r) =>
@@ -73,7 +74,7 @@ export function Report({ of, set }: Part<Told>) {
                     [r.kind, r.subject, r.names?.join(", ")].filter(Boolean).join(" ")
                   ),
               },
-              { key: "outcome", head: t("log.outcome"), width: "6rem", cell: (r) => (r.outcome === "refused" ? <Status of="refused" /> : t("log.granted")) },
+              { key: "outcome", phone: "status", head: t("log.outcome"), width: "6rem", cell: (r) => (r.outcome === "refused" ? <Status of="refused" /> : t("log.granted")) },
               { key: "why", head: t("log.why"), width: "minmax(8rem, 1fr)", cell: (r) => r.reason || r.code },
               { key: "from", head: t("log.from"), width: "8rem", cell: (r) => [r.door, r.address].filter(Boolean).join(" ") || "–" },
               { key: "as", head: t("evidence.as"), width: "7rem", cell: (r) => (r.roles ?? []).join(", ") || r.credential || "–" },

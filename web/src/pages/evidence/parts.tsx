@@ -2,6 +2,7 @@ import { Table, Text, Title } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useText } from "~/i18n";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 
 export interface Asked<T> {
   data: T | undefined;
@@ -27,7 +28,7 @@ export function Shown({ title, heads, children, none, count }: { title: string; 
           {none}
         </Text>
       ) : (
-        <Table.ScrollContainer minWidth={heads.length * 110} mah={360}>
+        <Wide minWidth={heads.length * 110} mah={360}>
           <Table verticalSpacing={3} fz="sm" aria-label={title} className="fl-numbers" stickyHeader>
             <Table.Thead>
               <Table.Tr>
@@ -38,7 +39,7 @@ export function Shown({ title, heads, children, none, count }: { title: string; 
             </Table.Thead>
             <Table.Tbody>{children}</Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
     </section>
   );

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { instancesOf, weekOf } from "./asked";
 import { Fresh, long, useReport, type Part } from "./parts";
 
@@ -18,7 +19,7 @@ export function Anomalies({ search, process }: Part) {
     <Answer of={report} empty={(d) => d.items.length === 0 && <Empty title={t("anomalies.none")}>{t("anomalies.none.hint", { n: d.asked, from: date(d.from), to: date(d.to) })}</Empty>}>
       {(d) => (
         <>
-          <Table.ScrollContainer minWidth={560}>
+          <Wide minWidth={560}>
             <Table fz="sm" verticalSpacing={4} aria-label={t("anomalies.table")} className="fl-numbers">
               <Table.Thead>
                 <Table.Tr>
@@ -51,7 +52,7 @@ export function Anomalies({ search, process }: Part) {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
           <Text size="xs" c="dimmed" mt="xs">
             {t("anomalies.what")}
           </Text>

@@ -1,6 +1,7 @@
 import { Badge, Group, Paper, Select, SimpleGrid, Switch, Table, Text } from "@mantine/core";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
+import { Wide } from "~/shared/Wide";
 import { Fresh, long, percent, useReport, type Part } from "./parts";
 
 const COLORS: Record<string, string> = { faster: "teal", better: "teal", slower: "red", worse: "red", same: "gray" };
@@ -62,7 +63,7 @@ export function Comparison({ search, process, versions, set }: Part) {
               {rows.length === 0 ? (
                 <Empty title={t("versions.same")}>{t("versions.same.hint")}</Empty>
               ) : (
-                <Table.ScrollContainer minWidth={680}>
+                <Wide minWidth={680}>
                   <Table className="fl-numbers" verticalSpacing={3} fz="sm" aria-label={t("versions.table")}>
                     <Table.Thead>
                       <Table.Tr>
@@ -93,7 +94,7 @@ export function Comparison({ search, process, versions, set }: Part) {
                       ))}
                     </Table.Tbody>
                   </Table>
-                </Table.ScrollContainer>
+                </Wide>
               )}
               <Text size="xs" c="dimmed" mt="xs">
                 {t("versions.what")}

@@ -4,6 +4,7 @@ import { useDiagram } from "~/api/source";
 import { Diagram, type Badge } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
+import { Wide } from "~/shared/Wide";
 import { gradeOf, HEATS, type Heat } from "./asked";
 import { Fresh, long, useReport, type Part } from "./parts";
 
@@ -48,7 +49,7 @@ export function Heatmap({ search, process, versions, set }: Part) {
           <Answer of={xml}>{(text) => <Diagram xml={text} process={process} badges={badges} marks={marks} selected={search.element} onSelect={(element) => set({ element: element && rows.some((i) => i.element === element) ? element : undefined })} label={t("heat.diagram")} />}</Answer>
           <Grid mt="sm">
             <Grid.Col span={{ base: 12, lg: chosen ? 8 : 12 }}>
-              <Table.ScrollContainer minWidth={640}>
+              <Wide minWidth={640}>
                 <Table className="fl-numbers" verticalSpacing={3} aria-label={t("heat.table")} fz="sm">
                   <Table.Thead>
                     <Table.Tr>
@@ -79,7 +80,7 @@ export function Heatmap({ search, process, versions, set }: Part) {
                     ))}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
+              </Wide>
             </Grid.Col>
             {chosen && (
               <Grid.Col span={{ base: 12, lg: 4 }}>

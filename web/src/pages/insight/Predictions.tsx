@@ -7,6 +7,7 @@ import { useLanguage, useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Answer, Empty, Failed } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { Figure, long, percent, type Part } from "./parts";
 
 /** As the server tells it (docs/predictions.md). */
@@ -94,7 +95,7 @@ export function Predictions({ process }: Part) {
                   {!drift || !drift.cases ? t("predictions.drift.none") : t(drift.drifted ? "predictions.drift.yes" : "predictions.drift.no", { cases: drift.cases, holds: percent(drift.holds, language), gain: percent(drift.gain, language, true) })}
                 </Text>
               </Paper>
-              <Table.ScrollContainer minWidth={480}>
+              <Wide minWidth={480}>
                 <Table verticalSpacing={4} aria-label={t("predictions.elements")}>
                   <Table.Thead>
                     <Table.Tr>
@@ -115,8 +116,8 @@ export function Predictions({ process }: Part) {
                     ))}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
-              <Table.ScrollContainer minWidth={560}>
+              </Wide>
+              <Wide minWidth={560}>
                 <Table verticalSpacing={4} mt="md" aria-label={t("predictions.models")}>
                   <Table.Thead>
                     <Table.Tr>
@@ -156,7 +157,7 @@ export function Predictions({ process }: Part) {
                     })}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
+              </Wide>
               <Text size="xs" c="dimmed" mt="sm">
                 {t("predictions.how")}
               </Text>

@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { Chart, type Series } from "~/chart/Chart";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
+import { Wide } from "~/shared/Wide";
 import { pointOf, spanOf, windowOf, type Search } from "./asked";
 import { Fresh, long, percent, useReport } from "./parts";
 
@@ -51,7 +52,7 @@ export function Processes({ search, names, open }: { search: Search; names: Reco
             </Title>
             {time.data && <Chart label={t("insight.done")} {...chart} />}
           </Paper>
-          <Table.ScrollContainer minWidth={640}>
+          <Wide minWidth={640}>
             <Table className="fl-numbers" verticalSpacing={4} highlightOnHover aria-label={t("insight.processes")}>
               <Table.Thead>
                 <Table.Tr>
@@ -84,7 +85,7 @@ export function Processes({ search, names, open }: { search: Search; names: Reco
                   ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
           <Text size="xs" c="dimmed" mt={4}>
             {t("insight.nobody")}
           </Text>

@@ -1,4 +1,4 @@
-import { Badge, Text } from "@mantine/core";
+import { Badge } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { get } from "~/api/client";
@@ -55,10 +55,11 @@ export function History({ events, element, at, onAt, error, names, audit = false
           onAt(e.id);
         }}
         columns={[
-          { key: "id", head: t("col.position"), width: "6rem", cell: (e) => <span className="fl-mono">{e.id === at ? `▸ ${e.id}` : e.id}</span> },
-          { key: "at", head: t("col.time"), width: "11rem", cell: (e) => <When at={e.time} exact /> },
+          { key: "id", phone: "more", head: t("col.position"), width: "6rem", cell: (e) => <span className="fl-mono">{e.id === at ? `▸ ${e.id}` : e.id}</span> },
+          { key: "at", phone: "aside", head: t("col.time"), width: "11rem", cell: (e) => <When at={e.time} exact /> },
           {
             key: "type",
+              phone: "title",
             head: t("col.event"),
             width: "12rem",
             cell: (e) => (
@@ -67,8 +68,8 @@ export function History({ events, element, at, onAt, error, names, audit = false
               </Badge>
             ),
           },
-          { key: "what", head: t("col.what"), width: "minmax(8rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).map((x) => names?.get(String(x)) ?? String(x)).join(" ")) || brief(e.data, 90)}</Text> },
-          { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
+          { key: "what", phone: "more", head: t("col.what"), width: "minmax(8rem, 1fr)", cell: (e) => <span className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).map((x) => names?.get(String(x)) ?? String(x)).join(" ")) || brief(e.data, 90)}</span> },
+          { key: "who", phone: "status", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
         ]}
       />
       {open && <Json value={open} height={240} />}

@@ -3,6 +3,7 @@ import type { InstanceState } from "~/api/types";
 import { useText } from "~/i18n";
 import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 
 /** A task's own timer stands as `task:KIND:LEVEL:TASK`. */
 const OF_TASK = /^task:([a-z_]+):\d+:(\d+)$/;
@@ -26,7 +27,7 @@ export function Waits({ state, element, names }: { state: InstanceState; element
       {rows.length === 0 ? (
         <Empty title={t(element ? "instance.waits.element" : "instance.waits.none")} />
       ) : (
-        <Table.ScrollContainer minWidth={560}>
+        <Wide minWidth={560}>
           <Table verticalSpacing={4}>
             <Table.Thead>
               <Table.Tr>
@@ -54,7 +55,7 @@ export function Waits({ state, element, names }: { state: InstanceState; element
               ))}
             </Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
     </>
   );

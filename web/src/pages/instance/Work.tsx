@@ -9,6 +9,7 @@ import { Json } from "~/shared/Json";
 import { Answer, Empty } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { type Moment, workAt } from "./past";
 
 /** One attempt, as the rows of `results` have it. */
@@ -55,7 +56,7 @@ export function Work({ instance, element, names, moment }: { instance: string; e
   return (
     <Answer of={q} empty={() => rows.length === 0 && <Empty title={t(moment ? "work.none.then" : "work.none")} />}>
       {() => (
-        <Table.ScrollContainer minWidth={640}>
+        <Wide minWidth={640}>
           <Table verticalSpacing={4}>
             <Table.Thead>
               <Table.Tr>
@@ -105,7 +106,7 @@ export function Work({ instance, element, names, moment }: { instance: string; e
                 ))}
             </Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
     </Answer>
   );

@@ -106,9 +106,9 @@ function Items({ of: batch }: { of: Batch }) {
           hasMore={list.hasNextPage}
           height="360px"
           columns={[
-            { key: "id", head: t("col.id"), width: "minmax(9rem, 1fr)", cell: (i) => (batch.list === "instances" ? <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>{i.id}</Anchor> : <span className="fl-mono">{i.id}</span>) },
-            { key: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.status} /> },
-            { key: "why", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message && say(i.message)].filter(Boolean).join(": ") || "–" },
+            { key: "id", phone: "title", head: t("col.id"), width: "minmax(9rem, 1fr)", cell: (i) => (batch.list === "instances" ? <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>{i.id}</Anchor> : <span className="fl-mono">{i.id}</span>) },
+            { key: "status", phone: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.status} /> },
+            { key: "why", phone: "more", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message && say(i.message)].filter(Boolean).join(": ") || "–" },
           ]}
         />
       </Listed>

@@ -9,6 +9,7 @@ import { Ask } from "~/shared/Ask";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 import { Once } from "~/shared/Once";
+import { Wide } from "~/shared/Wide";
 import { useRoles } from "./Users";
 
 type Key = RowOf<"/api-keys">;
@@ -33,7 +34,7 @@ export function Keys() {
       </Group>
       <Answer of={keys} empty={(p) => p.items.length === 0 && <Empty title={t("keys.none")}>{t("keys.none.hint")}</Empty>}>
         {(p) => (
-          <Table.ScrollContainer minWidth={720}>
+          <Wide minWidth={720}>
             <Table verticalSpacing={4} aria-label={t("operations.keys")}>
               <Table.Thead>
                 <Table.Tr>
@@ -69,7 +70,7 @@ export function Keys() {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
         )}
       </Answer>
       {making && (

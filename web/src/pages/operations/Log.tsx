@@ -2,6 +2,7 @@ import { Group, Select, Switch, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useText } from "~/i18n";
+import { Folded } from "~/shared/Folded";
 import { OperationLog } from "~/shared/OperationLog";
 
 const TEXTS = ["actor", "operation", "instance", "variable"] as const;
@@ -20,6 +21,7 @@ export function Log() {
   const filters = { actor: search.actor, operation: search.operation, instance, variable: search.variable, outcome: search.outcome, services: instance ? search.services : undefined };
   return (
     <>
+      <Folded label={t("list.filter")} says={[...TEXTS, "outcome"].some((name) => search[name])}>
       <Group gap="xs" mb="sm" align="end">
         {TEXTS.map((name) => (
           <TextInput key={name} size="xs" label={t(`log.by.${name}`)} defaultValue={search[name] ?? ""} onChange={(e) => later(name, e.currentTarget.value.trim())} />
@@ -27,6 +29,7 @@ export function Log() {
         <Select size="xs" label={t("log.outcome")} clearable value={search.outcome ?? null} onChange={(v) => set("outcome", v)} data={["granted", "refused"].map((s) => ({ value: s, label: t(`log.${s}` as "log.granted") }))} />
         <Switch size="sm" mb={4} label={t("log.services")} disabled={!instance} checked={search.services === "true"} onChange={(e) => set("services", e.currentTarget.checked ? "true" : null)} />
       </Group>
+      </Folded>
       <OperationLog filters={filters} />
     </>
   );

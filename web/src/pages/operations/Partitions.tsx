@@ -5,6 +5,7 @@ import { health, lookOf } from "~/api/health";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { Answer, Empty } from "~/shared/states";
+import { Wide } from "~/shared/Wide";
 
 /** `0-41,1-7` as partition -> offset */
 export function placesOf(text: string | null | undefined): Record<string, number> {
@@ -52,7 +53,7 @@ export function Partitions() {
           {Object.keys(h.partitions).length === 0 ? (
             <Empty title={t("partitions.none")} />
           ) : (
-            <Table.ScrollContainer minWidth={420}>
+            <Wide minWidth={420}>
               <Table verticalSpacing={4}>
                 <Table.Thead>
                   <Table.Tr>
@@ -66,7 +67,7 @@ export function Partitions() {
                     const behind = read[p] === undefined ? undefined : Math.max(0, owned.position - 1 - read[p]);
                     return (
                       <Table.Tr key={p}>
-                        <Table.Td>{p}</Table.Td>
+                        <Table.Td className="fl-named">{p}</Table.Td>
                         <Table.Td>{owned.epoch}</Table.Td>
                         <Table.Td>{owned.position}</Table.Td>
                         <Table.Td>{read[p] ?? "–"}</Table.Td>
@@ -76,7 +77,7 @@ export function Partitions() {
                   })}
                 </Table.Tbody>
               </Table>
-            </Table.ScrollContainer>
+            </Wide>
           )}
           <Text size="xs" c="dimmed" mt="xs">
             {t("partitions.what")}

@@ -37,7 +37,7 @@ export function SettingsShown() {
                         </span>
                         {narrow && (
                           <Text size="xs" c="dimmed" lang={texts?.[s.name] ? undefined : "en"}>
-                            {described(s)}
+                            <Ticked text={described(s)} />
                           </Text>
                         )}
                       </Table.Td>
@@ -52,7 +52,7 @@ export function SettingsShown() {
                       {!narrow && (
                         <Table.Td>
                           <Text size="sm" c="dimmed" lang={texts?.[s.name] ? undefined : "en"}>
-                            {described(s)}
+                            <Ticked text={described(s)} />
                           </Text>
                         </Table.Td>
                       )}
@@ -65,4 +65,9 @@ export function SettingsShown() {
       </Answer>
     </>
   );
+}
+
+/** What is between backticks is typed as it stands. */
+function Ticked({ text }: { text: string }) {
+  return text.split("`").map((part, n) => (n % 2 ? <code key={n}>{part}</code> : part));
 }

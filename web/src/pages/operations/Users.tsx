@@ -9,6 +9,7 @@ import { Ask } from "~/shared/Ask";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 import { Once } from "~/shared/Once";
+import { Wide } from "~/shared/Wide";
 
 type User = RowOf<"/users">;
 type Deed = "reset" | "suspend" | "resume" | "remove";
@@ -42,7 +43,7 @@ export function Users() {
       </Group>
       <Answer of={users} empty={(p) => p.items.length === 0 && <Empty title={t("users.none")} />}>
         {(p) => (
-          <Table.ScrollContainer minWidth={640}>
+          <Wide minWidth={640}>
             <Table verticalSpacing={4} aria-label={t("operations.users")}>
               <Table.Thead>
                 <Table.Tr>
@@ -72,7 +73,7 @@ export function Users() {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
         )}
       </Answer>
       {step?.do === "make" && <Edit close={() => setStep(undefined)} go={(name, roles, tenants) => done(send("POST", "/users", { name, roles, tenants }))} />}

@@ -5,6 +5,7 @@ import { get } from "~/api/client";
 import { useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 
 const at = (us: number | null) => (us ? new Date(us / 1000).toISOString() : null);
 
@@ -24,7 +25,7 @@ export function Workers() {
       }
     >
       {(p) => (
-        <Table.ScrollContainer minWidth={680}>
+        <Wide minWidth={680}>
           <Table verticalSpacing={6}>
             <Table.Thead>
               <Table.Tr>
@@ -78,7 +79,7 @@ export function Workers() {
               ))}
             </Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
     </Answer>
   );

@@ -12,6 +12,8 @@ import { Ask } from "~/shared/Ask";
 import { Answer, Failed } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
+import { useNarrow } from "~/shared/Folded";
+import { Wide } from "~/shared/Wide";
 
 type Act = "default" | "share" | "stop" | "open";
 interface Asked {
@@ -33,7 +35,7 @@ export function InService({ id, definition }: { id: string; definition: string }
     <Answer of={found}>
       {(told) => (
         <>
-          <Table.ScrollContainer minWidth={980} type="native">
+          <Wide minWidth={980} type="native">
             <Table verticalSpacing={4} aria-label={t("process.versions")}>
               <Table.Thead>
                 <Table.Tr>
@@ -49,7 +51,7 @@ export function InService({ id, definition }: { id: string; definition: string }
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
           {told.changed_at && (
             <Text size="sm" c="dimmed" mt={4}>
               {t("rollout.changed", { by: told.changed_by ?? "" })} <When at={told.changed_at} />
@@ -65,6 +67,7 @@ export function InService({ id, definition }: { id: string; definition: string }
 
 function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => void }) {
   const t = useText();
+  const narrow = useNarrow();
   const waiting = v.drain?.waiting ?? [];
   return (
     <Table.Tr>
@@ -77,9 +80,9 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
       <Table.Td>
         <Group gap={4}>
           <Status of={v.status} />
-          {v.default && <Badge variant="light">{t("rollout.isdefault")}</Badge>}
+          {v.default && <Badge variant="light" tt="none">{t("rollout.isdefault")}</Badge>}
           {v.stopped && (
-            <Badge variant="light" color="yellow">
+            <Badge variant="light" color="yellow" tt="none">
               {t("rollout.stopped")}
             </Badge>
           )}
@@ -111,7 +114,7 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
       </Table.Td>
       <Table.Td>
         {act && (
-          <Group gap={4} wrap="nowrap">
+          <Group gap={4} wrap={narrow ? "wrap" : "nowrap"}>
             {(["default", "share", v.stopped ? "open" : "stop"] as const).map((name) => (
               <Button key={name} size="compact-xs" variant="default" aria-label={`${t(`rollout.${name}`)}: v${v.version}`} onClick={() => act(name)}>
                 {t(`rollout.${name}`)}

@@ -19,6 +19,7 @@ import { brief, Json } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import * as drafts from "./drafts";
 import { Due } from "./due";
 import { Moves } from "./Moves";
@@ -287,7 +288,7 @@ function Happened({ task, events }: { task: Task; events: HistoryEvent[] }) {
   const before = useQuery({ queryKey: ["task", task.id, "before"], enabled: Boolean(task.instance), queryFn: ({ signal }) => get("/tasks", { instance: task.instance, open: false, limit: 50 }, signal), select: (page) => page.items });
   if (events.length === 0) return <Empty title={t("instance.history.none")} />;
   return (
-    <Table.ScrollContainer minWidth={480}>
+    <Wide minWidth={480}>
       <Table verticalSpacing={4}>
         <Table.Thead>
           <Table.Tr>
@@ -329,6 +330,6 @@ function Happened({ task, events }: { task: Task; events: HistoryEvent[] }) {
             ))}
         </Table.Tbody>
       </Table>
-    </Table.ScrollContainer>
+    </Wide>
   );
 }

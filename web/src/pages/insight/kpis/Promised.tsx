@@ -5,6 +5,7 @@ import { get } from "~/api/client";
 import { useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { spanOf, type Search } from "../asked";
 import { long } from "../parts";
 
@@ -22,7 +23,7 @@ export function Promised({ name, which, search }: { name: string; which: Which; 
   return (
     <Answer of={q} empty={(d) => d.items.length === 0 && <Empty title={t("kpis.promised.none")} />}>
       {(d) => (
-        <Table.ScrollContainer minWidth={560} mah={360}>
+        <Wide minWidth={560} mah={360}>
           <Table fz="sm" verticalSpacing={3} aria-label={t(`kpis.which.${which}`)} className="fl-numbers">
             <Table.Thead>
               <Table.Tr>
@@ -53,7 +54,7 @@ export function Promised({ name, which, search }: { name: string; which: Which; 
               ))}
             </Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
     </Answer>
   );

@@ -7,6 +7,7 @@ import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Empty, Answer, Listed } from "~/shared/states";
+import { Wide } from "~/shared/Wide";
 import { Register } from "./Register";
 
 /** A record of the registry, which the document leaves open (docs/capabilities.md). */
@@ -81,7 +82,7 @@ function Registry() {
               </Text>
               {secretsIn(c).length > 0 && <Text size="sm">{t("capabilities.secrets", { names: secretsIn(c).join(", ") })}</Text>}
               {(c.events?.length ?? 0) > 0 && <Text size="sm">{t("capabilities.events", { names: c.events!.join(", ") })}</Text>}
-              <Table.ScrollContainer minWidth={420}>
+              <Wide minWidth={420}>
                 <Table verticalSpacing={2} fz="sm" mt={4} aria-label={t("capabilities.operations", { name: c.name })}>
                   <Table.Tbody>
                     {Object.entries(c.operations ?? {}).map(([name, o]) => (
@@ -95,7 +96,7 @@ function Registry() {
                     ))}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
+              </Wide>
               {may && (
                 <Group gap="xs" mt="xs">
                   <Button size="compact-sm" variant="default" onClick={() => setStep({ do: "put", of: c })}>
@@ -149,7 +150,7 @@ function Plugins() {
       </Text>
       <Answer of={q} empty={(p) => p.items.length === 0 && <Empty title={t("plugins.none")}>{t("plugins.none.hint")}</Empty>}>
         {(p) => (
-          <Table.ScrollContainer minWidth={560}>
+          <Wide minWidth={560}>
             <Table verticalSpacing={4} fz="sm" aria-label={t("plugins.title")}>
               <Table.Thead>
                 <Table.Tr>
@@ -178,7 +179,7 @@ function Plugins() {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
         )}
       </Answer>
     </>

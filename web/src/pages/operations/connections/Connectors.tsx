@@ -12,6 +12,7 @@ import { save } from "~/shared/save";
 import { Answer, Empty, Failed } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
+import { Wide } from "~/shared/Wide";
 import { Profiles } from "./Profiles";
 
 type Connector = RowOf<"/connectors">;
@@ -124,7 +125,7 @@ function Uses({ of: c }: { of: Connector }) {
       </Title>
       {list.data && list.rows.length === 0 && <Text size="sm">{t(list.hasNextPage ? "connectors.uses.notyet" : "connectors.uses.none")}</Text>}
       {list.rows.length > 0 && (
-        <Table.ScrollContainer minWidth={420}>
+        <Wide minWidth={420}>
           <Table verticalSpacing={3} fz="sm" aria-label={t("connectors.uses")}>
             <Table.Thead>
               <Table.Tr>
@@ -147,7 +148,7 @@ function Uses({ of: c }: { of: Connector }) {
               ))}
             </Table.Tbody>
           </Table>
-        </Table.ScrollContainer>
+        </Wide>
       )}
       {list.hasNextPage && (
         <Button size="xs" variant="default" loading={list.isFetchingNextPage} onClick={list.more}>
@@ -186,7 +187,7 @@ function Calls({ of: c }: { of: Connector }) {
       )}
       <Answer of={calls} empty={(rows) => rows.length === 0 && <Text size="sm">{t("connectors.calls.none")}</Text>}>
         {(rows) => (
-          <Table.ScrollContainer minWidth={560}>
+          <Wide minWidth={560}>
             <Table verticalSpacing={3} fz="sm" aria-label={t("connectors.calls")}>
               <Table.Thead>
                 <Table.Tr>
@@ -217,7 +218,7 @@ function Calls({ of: c }: { of: Connector }) {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
         )}
       </Answer>
     </section>

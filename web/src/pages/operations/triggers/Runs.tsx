@@ -26,10 +26,10 @@ export function Runs({ of: trigger }: { of: Trigger }) {
           hasMore={list.hasNextPage}
           height="360px"
           columns={[
-            { key: "at", head: t("triggers.col.at"), width: "10rem", cell: (r) => <When at={r.created_at} /> },
-            { key: "did", head: t("triggers.col.did"), width: "minmax(12rem, 2fr)", cell: (r) => t(`triggers.did.${r.action}`, { subject: r.subject }) },
-            { key: "instance", head: t("triggers.col.instance"), width: "12rem", cell: (r) => (r.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: r.instance! }} {...props} />}>{r.instance}</Anchor> : "–") },
-            { key: "item", head: t("triggers.col.item"), width: "minmax(8rem, 2fr)", cell: (r) => <span className="fl-mono">{r.item || "–"}</span> },
+            { key: "at", phone: "aside", head: t("triggers.col.at"), width: "10rem", cell: (r) => <When at={r.created_at} /> },
+            { key: "did", phone: "title", head: t("triggers.col.did"), width: "minmax(12rem, 2fr)", cell: (r) => t(`triggers.did.${r.action}`, { subject: r.subject }) },
+            { key: "instance", phone: "more", head: t("triggers.col.instance"), width: "12rem", cell: (r) => (r.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: r.instance! }} {...props} />}>{r.instance}</Anchor> : "–") },
+            { key: "item", phone: "more", head: t("triggers.col.item"), width: "minmax(8rem, 2fr)", cell: (r) => <span className="fl-mono">{r.item || "–"}</span> },
             { key: "meant", head: t("triggers.col.meant"), width: "10rem", cell: (r) => (r.nominal_at ? <When at={r.nominal_at} /> : r.letter ? t("triggers.again") : "–") },
           ]}
         />

@@ -45,17 +45,18 @@ export function Deliveries({ of: hook }: { of: Webhook }) {
           hasMore={list.hasNextPage}
           height="360px"
           columns={[
-            { key: "at", head: t("triggers.col.at"), width: "9rem", cell: (d) => <When at={d.created_at ?? null} /> },
-            { key: "outcome", head: t("hooks.outcome"), width: "8rem", cell: (d) => <Status of={d.outcome} /> },
-            { key: "code", head: t("hooks.code"), width: "8rem", cell: (d) => <span className="fl-mono">{d.code || d.status || "–"}</span> },
-            { key: "type", head: t("hooks.type"), width: "minmax(10rem, 2fr)", cell: (d) => d.type },
+            { key: "at", phone: "aside", head: t("triggers.col.at"), width: "9rem", cell: (d) => <When at={d.created_at ?? null} /> },
+            { key: "outcome", phone: "status", head: t("hooks.outcome"), width: "8rem", cell: (d) => <Status of={d.outcome} /> },
+            { key: "code", phone: "more", head: t("hooks.code"), width: "8rem", cell: (d) => <span className="fl-mono">{d.code || d.status || "–"}</span> },
+            { key: "type", phone: "title", head: t("hooks.type"), width: "minmax(10rem, 2fr)", cell: (d) => d.type },
             { key: "event", head: t("hooks.event"), width: "7rem", cell: (d) => <span className="fl-mono">{d.event}</span> },
-            { key: "instance", head: t("triggers.col.instance"), width: "11rem", cell: (d) => (d.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: d.instance! }} {...props} />}>{d.instance}</Anchor> : "–") },
+            { key: "instance", phone: "more", head: t("triggers.col.instance"), width: "11rem", cell: (d) => (d.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: d.instance! }} {...props} />}>{d.instance}</Anchor> : "–") },
             { key: "attempt", head: t("hooks.attempt"), width: "5rem", cell: (d) => d.attempt },
             { key: "ms", head: t("col.took"), width: "5rem", cell: (d) => (d.ms == null ? "–" : duration(d.ms)) },
             { key: "next", head: t("hooks.next"), width: "9rem", cell: (d) => (d.next_at ? <When at={d.next_at} /> : "–") },
             {
               key: "again",
+              phone: "act",
               head: "",
               width: "8.5rem",
               cell: (d) =>

@@ -1,0 +1,1 @@
+"""AMQP 1.0: what brokers of JMS, Azure Service Bus and newer RabbitMQ speak."""
