@@ -54,6 +54,8 @@ class Finding:
                     while True:
                         await self._step(conn)
                         await asyncio.sleep(STEP_S)
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):  # the first start: the projector hasn't made them yet
+                await asyncio.sleep(STEP_S)
             except (KeysAway, psycopg.Error, OSError) as e:
                 log_.warning("protected values can't be made findable now", why=str(e))
                 await asyncio.sleep(AGAIN_S)
