@@ -16,6 +16,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    advice,
     against,
     alerts,
     approvals,
@@ -119,6 +120,7 @@ NOUNS: dict[str, list[Any]] = {
     "saved-reports": [*saved_reports.HANDLERS, *report_schedules.HANDLERS],
     **predictions.HANDLERS,
     **simulations.HANDLERS,
+    **advice.HANDLERS,
     **forecasts.HANDLERS,
     **accounts.HANDLERS,
     "me": accounts.HANDLERS["me"] + passkeys.HANDLERS["me"],

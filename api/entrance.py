@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flowledger.api.acceptor import Acceptor
+from flowledger.api.access.certificates import SHOWN, shown_by
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.api.queue import LIMITS_S, LoopQueue, retry_ms, told, unimportant
 from flowledger.api.rates import Rates
@@ -128,6 +129,8 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> ty
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            if (shown := shown_by(transport)) is not None:
+                self.app_state = {**self.app_state, SHOWN: shown}  # goes along with each request, and with a socket
             if rates is not None and rates.connections_max and self.client is not None:
                 if (problem := rates.opened(self.client[0], "http")) is not None:
                     self._answer(problem)

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from flowledger.analytics.advise.seen import Seen
 from flowledger.analytics.predict.course import Course
 from flowledger.analytics.simulate.learned import History
 from flowledger.api.problems import Problem, malformed
@@ -71,6 +72,9 @@ class Reads(Protocol):
 
     async def past(self, tenant: str, process: str) -> History:
         """What simulations are made from."""
+
+    async def seen(self, tenant: str, process: str) -> Seen:
+        """What advice is read from."""
 
     async def standing(self, key: int, tenant: str) -> Row | None:
         """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
@@ -285,6 +289,11 @@ class SqlReads:
     async def past(self, tenant: str, process: str) -> History:
         async with _told():
             found: History = await self._courses.past(self.reader.of(tenant), tenant, process)
+            return found
+
+    async def seen(self, tenant: str, process: str) -> Seen:
+        async with _told():
+            found: Seen = await self._courses.seen(self.reader.of(tenant), tenant, process)
             return found
 
     async def standing(self, key: int, tenant: str) -> Row | None:

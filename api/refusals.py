@@ -85,7 +85,7 @@ def operation_of(scope: Any) -> tuple[str, str]:
 
 
 def credential_of(identity: Any) -> str:
-    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest") else "session"
+    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest", "certificate") else "session"
 
 
 def origin_of(connection: Any, door: str = "http") -> Origin:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from flowledger.connectors.amqp10.config import AmqpConfig, ServiceBusConfig
 from flowledger.connectors.amqp10.connector import AmqpConnector, ServiceBusConnector
+from flowledger.connectors.azure_functions import AzureFunctionsConfig, AzureFunctionsConnector
 from flowledger.connectors.document import DocumentConfig, DocumentConnector
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.functions import LambdaConfig, LambdaConnector
 from flowledger.connectors.git.config import GitConfig
+from flowledger.connectors.google.pubsub import PubSubConfig, PubSubConnector
+from flowledger.connectors.google.tasks import CloudTasksConfig, CloudTasksConnector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.ibmmq import IbmMqConfig, IbmMqConnector
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.llm import LlmConfig, LlmConnector
@@ -22,6 +26,7 @@ from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.report import ReportConfig, ReportConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
+from flowledger.connectors.snowflake.connector import SnowflakeConfig, SnowflakeConnector
 from flowledger.connectors.sns import SnsConfig, SnsConnector
 from flowledger.connectors.soap.config import SoapConfig
 from flowledger.connectors.sql.config import SqlConfig
@@ -35,6 +40,7 @@ CONFIGS: dict[str, type[Config]] = {
     "openapi": OpenApiConfig,
     "soap": SoapConfig,
     "sql": SqlConfig,
+    "snowflake": SnowflakeConfig,
     "mongodb": MongoConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
@@ -42,11 +48,15 @@ CONFIGS: dict[str, type[Config]] = {
     "rabbitmq": RabbitConfig,
     "amqp": AmqpConfig,
     "servicebus": ServiceBusConfig,
+    "ibmmq": IbmMqConfig,
     "redis": RedisConfig,
     "s3": S3Config,
     "sqs": SqsConfig,
     "sns": SnsConfig,
     "lambda": LambdaConfig,
+    "azure-functions": AzureFunctionsConfig,
+    "pubsub": PubSubConfig,
+    "cloudtasks": CloudTasksConfig,
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
     "mcp": McpConfig,
@@ -81,6 +91,7 @@ def connectors() -> tuple[Connector, ...]:
         OpenApiConnector(),
         SoapConnector(),
         SqlConnector(),
+        SnowflakeConnector(),
         MongoConnector(),
         MailConnector(),
         NotifyConnector(),
@@ -88,11 +99,15 @@ def connectors() -> tuple[Connector, ...]:
         RabbitConnector(),
         AmqpConnector(),
         ServiceBusConnector(),
+        IbmMqConnector(),
         RedisConnector(),
         S3Connector(),
         SqsConnector(),
         SnsConnector(),
         LambdaConnector(),
+        AzureFunctionsConnector(),
+        PubSubConnector(),
+        CloudTasksConnector(),
         JavaScriptConnector(),
         LlmConnector(),
         McpConnector(),

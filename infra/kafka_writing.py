@@ -147,6 +147,7 @@ class KafkaWriting:
                 known = await producer.partitions_for(topic)
             if partition not in known:
                 raise TopicsMissing(f"no partition {partition} in {topic}")
+            await asyncio.sleep(0)  # what follows in the loop's next turn (jobs handed out, then starts) goes with it: one request less
             while writer.queue:
                 batch, pieces = self._fill(producer, writer.queue)
                 writer.flying.append(pieces)

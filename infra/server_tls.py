@@ -39,6 +39,7 @@ class _Certificates:
         self._cert, self._key, self._password, self._clients = (
             str(getattr(settings, f"{self._prefix}{n}")) for n in ("cert_file", "key_file", "key_password", "client_ca_file")
         )
+        self._optional = getattr(settings, f"{self._prefix}clients") == "optional"
         self._files = [Path(f) for f in (self._cert, self._key, self._clients) if f]
         self._seen, self._looked = self._state(), time.monotonic()
         self.context = self._newest = self._load()
@@ -63,7 +64,7 @@ class _Certificates:
             password = by_reference(self._password, f"{self._prefix}key_password") if self._password else ""
             context.load_cert_chain(self._cert, self._key or None, lambda: password)
             if self._clients:
-                context.verify_mode = ssl.CERT_REQUIRED
+                context.verify_mode = ssl.CERT_OPTIONAL if self._optional else ssl.CERT_REQUIRED
                 context.load_verify_locations(self._clients)
         except (OSError, ValueError) as e:  # SSLError is an OSError
             raise SettingsError(f"{self._settings('cert_file', 'key_file', 'key_password', 'client_ca_file')}: {e}") from None

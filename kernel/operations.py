@@ -23,7 +23,7 @@ from flowledger.events import webhooks as wh
 from flowledger.events.avro import encode_json
 from flowledger.events.base import Event, Rejected, RejectionCode
 from flowledger.events.wire import NAMES
-from flowledger.kernel import causes, values
+from flowledger.kernel import advice, causes, values
 from flowledger.kernel.access.subjects import SUBJECTS
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.ledger.recording import Recording
@@ -122,6 +122,8 @@ def _details(command: Any) -> dict[str, Any] | None:
         found[field.name] = _without_values(msgspec.to_builtins(value))
     if type(command) is c.StoreRecord and isinstance(command.value, dict) and command.registry == "identity":
         found |= command.value  # an account's facts are few, and hold no secret
+    if type(command) is c.StoreRecord and isinstance(command.value, dict) and command.registry == advice.REGISTRY:
+        found |= advice.told(command.value)
     if not found:
         return None
     try:

@@ -2,6 +2,7 @@
 
 Source: ISO 8601 (dates, times, durations, `Rn/...` repetitions) as BPMN 2.0.2 10.5.5 uses them; RFC 9557 (`[Zone]` behind a time); cron texts
 (`kernel/cron.py`). `@Zone` is FEEL's way to name a zone. Choices:
+- The smallest part of a time may have a fraction (`T10.5`). Calendars are the Gregorian one: `[!u-ca=...]` of another is refused (RFC 9557).
 - A time without zone is UTC. `Z[Zone]` and `+01:00[Zone]` are the moment of the offset; with `[!Zone]` the offset must be the zone's own.
 - A time that a zone skips comes as much later, one that it has twice is the first (as in Java).
 - A cycle with a start fires at the start and each period after it; those that are past at the beginning are passed over, and count. With an
@@ -27,12 +28,14 @@ _DURATION = re.compile(
 )
 _INSTANT = re.compile(
     r"(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?[1-7]|-\d{3}|\d{3}))"
-    r"(?:[Tt](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d{1,18}))?)?)?)?"
+    r"(?:[Tt](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d))?)?(?:[.,](?P<part>\d{1,18}))?)?"
     r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?"
     r"(?:@(?P<at>[\w/+-]+))?(?P<tags>(?:\[!?[\w/+:=.-]+\])*)$",
     re.ASCII,
 )
 _ORDINAL = re.compile(r"\d{4}-?\d{3}")
+#: what all times are computed in
+_CALENDARS = ("u-ca=gregory", "u-ca=iso8601")
 _TAG = re.compile(r"\[(!?)([^\]]+)\]")
 _CYCLE = re.compile(r"R(-1|[0-9]*)/(.+)$")
 #: parts of a cycle; names of zones have slashes as well
@@ -126,13 +129,14 @@ def moment(text: str) -> tuple[int, tzinfo]:
     try:
         day = _ordinal(m["date"]) if _ORDINAL.fullmatch(m["date"]) else date.fromisoformat(m["date"])
         hour, minute, second = int(m["hour"] or 0), int(m["minute"] or 0), int(m["second"] or 0)
-        part = int((m["part"] or "0")[:6].ljust(6, "0"))
-        if hour == 24 and not (minute or second or part):
+        unit = 1 if m["second"] else 60 if m["minute"] else 3600  # the smallest part may have a fraction
+        more, part = divmod(int(m["part"] or 0) * unit * 1_000_000 // 10 ** len(m["part"] or ""), 1_000_000)
+        if hour == 24 and not (minute or second or more or part):
             day, hour = day + timedelta(days=1), 0
         if second == 60:  # a leap second is the next one
             local = datetime(day.year, day.month, day.day, hour, minute, 59) + timedelta(seconds=1)
         else:
-            local = datetime(day.year, day.month, day.day, hour, minute, second, part)
+            local = datetime(day.year, day.month, day.day, hour, minute, second, part) + timedelta(seconds=more)
     except (ValueError, OverflowError) as e:
         raise ValueError(f"'{text}' is no date-time: {e}") from None
     zone, strict = _named(m["at"], m["tags"], text)
@@ -164,8 +168,16 @@ def _named(at: str | None, tags: str, text: str) -> tuple[tzinfo | None, bool]:
     if at:
         return zone_of(at), True
     zone, strict = None, False
+    calendar, must = "", False
     for mark, name in _TAG.findall(tags):
-        if "=" in name:
+        if name.startswith("u-ca="):  # of several the first counts, unless one of them must be honoured
+            must = must or bool(mark)
+            if must and (calendar or name) != name:
+                raise ValueError(f"'{text}' names two calendars")
+            calendar = calendar or name
+            if must and calendar not in _CALENDARS:
+                raise ValueError(f"'{text}': expected the Gregorian calendar, found [!{calendar}]")
+        elif "=" in name:
             if mark:
                 raise ValueError(f"'{text}': the tag [{mark}{name}] is not understood")
         elif zone is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from flowledger.analytics import fold
+from flowledger.analytics.advise.seen import Seen
 from flowledger.analytics.predict.course import Course, course_of, since_of, state_of
 from flowledger.analytics.simulate.learned import History
 from flowledger.analytics.trace import Trace
@@ -70,6 +71,14 @@ async def past(r: Reader, tenant: str, process: str) -> History:
     async for events in _last(r, tenant, process):
         await asyncio.to_thread(_remembered, history, events)
     return history
+
+
+async def seen(r: Reader, tenant: str, process: str) -> Seen:
+    """What advice is read from: the last instances that ended."""
+    found = Seen()
+    async for events in _last(r, tenant, process):
+        await asyncio.to_thread(_remembered, found, events)
+    return found
 
 
 def _remembered(history: History, rows: list[Row]) -> None:

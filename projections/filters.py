@@ -371,6 +371,10 @@ def activities(w: Where, v: str) -> None:
         w.add("id < %s", ACTIVITY)
 
 
+#: what a protected row's `search` begins with where it can be found by equality (`found_by.py`), and a filter by that, whose value is `DIGEST JSON`
+DIGEST, FOUND = "flk1.=", "found."
+
+
 class Variable(NamedTuple):
     """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index has what passes by the order of the values.
     `listed`: what an index alone says of it, with its values: all that passes, and at times a few more. Empty: no index has it.
@@ -434,6 +438,15 @@ def unsealed(name: str, value: Any) -> None:
     """Nobody feels his way along what is sealed. Raises: BadQuery."""
     if isinstance(value, str) and value.startswith("flk1."):
         raise BadQuery(f"{name[:60]}: expected a value, found what looks like a sealed one")
+
+
+def found_by_digest(w: Where, name: str, text: str) -> None:
+    """What has this digest; and what stood there in the clear before the name was protected. `text`: the digest, and the value as JSON."""
+    digest, _, value = text.partition(" ")
+    search = search_text(decode_json(value))
+    condition = sql.SQL("(v.search = %s OR (v.search = %s AND v.value = %s::jsonb))").format()
+    listed = sql.SQL("v.search = ANY(%s)"), [[f"{DIGEST}{digest}", search]]
+    w.variable(Variable(name, condition, [f"{DIGEST}{digest}", search, value], False, listed))
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -503,10 +516,8 @@ def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, 
         apply = known.get(name)
         if apply is not None:
             apply(w, value)
-        elif variables and name.startswith("found."):  # of the inside: callers' filters of variables begin with var.
-            from flowledger.projections import found_by
-
-            found_by.asked(w, name.removeprefix(found_by.FOUND), value)
+        elif variables and name.startswith(FOUND):  # of the inside: callers' filters of variables begin with var.
+            found_by_digest(w, name.removeprefix(FOUND), value)
         elif not (variables and variable_filter(w, name, value)):
             expected = ", ".join(known) + (", var.NAME[op]" if variables else "")
             raise BadQuery(f"expected the filters {expected}; found {name[:60]!r}")

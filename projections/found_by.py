@@ -10,16 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import sql
 
 from flowledger.events.avro import decode_json
 from flowledger.projections import filters as fi
 from flowledger.projections.subjects import KEY, SEALED
-from flowledger.projections.words import search_text
 
-#: what a filter of the inside begins with; its value is `DIGEST JSON`
-FOUND = "found."
-MARK = "flk1.="
+#: of a row that has its digest, and what a filter by it begins with
+MARK, FOUND = fi.DIGEST, fi.FOUND
 #: that of what waits: from the first to behind the last letter that a class may begin with
 _FIRST, _LAST = "flk1.a", "flk1.{"
 _NAMES = (
@@ -86,12 +83,3 @@ def value_of(text: str) -> Any:
         return decode_json(text)
     except (msgspec.DecodeError, ValueError):
         return text
-
-
-def asked(w: fi.Where, name: str, text: str) -> None:
-    """What has this digest; and what stood there in the clear before the name was protected."""
-    digest, _, value = text.partition(" ")
-    search = search_text(decode_json(value))
-    condition = sql.SQL("(v.search = %s OR (v.search = %s AND v.value = %s::jsonb))").format()
-    listed = sql.SQL("v.search = ANY(%s)"), [[f"{MARK}{digest}", search]]
-    w.variable(fi.Variable(name, condition, [f"{MARK}{digest}", search, value], False, listed))

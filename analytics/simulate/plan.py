@@ -32,12 +32,23 @@ class Work(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """`size` at a time, from `begin` to `end` (minutes of the day, UTC) on these days (0: Monday). What was begun is ended beyond."""
+    """`size` at a time, from `begin` to `end` (minutes of the day, UTC) on these days (0: Monday). What was begun is ended beyond. `by_day`: another size on a
+    weekday."""
 
     size: int
     days: frozenset[int] = frozenset(range(7))
     begin: int = 0
     end: int = 1440
+    by_day: tuple[int, ...] = ()
+
+    def at(self, us: int) -> int:
+        """How many are there on that day."""
+        return self.by_day[(us // DAY_US + _FIRST_DAY) % 7] if self.by_day else self.size
+
+    @property
+    def usual(self) -> float:
+        """How many are there, on average of the days on which anybody is."""
+        return sum(self.by_day[d] for d in self.days) / len(self.days) if self.by_day else self.size
 
     def opens(self, us: int) -> int:
         """When work can begin next, at `us` or later."""
@@ -123,13 +134,16 @@ def _elements(given: Mapping[str, Any]) -> str:
 
 def _resources(given: Mapping[str, Any]) -> str:
     for name, each in given.items():
-        if not isinstance(each, dict) or set(each) - {"count", "days", "from", "to"}:
-            return f"resources.{name}: expected an object with count, days, from, to"
+        if not isinstance(each, dict) or set(each) - {"count", "days", "from", "to", "by_day"}:
+            return f"resources.{name}: expected an object with count, days, from, to, by_day"
         if type(each.get("count")) is not int or not 1 <= each["count"] <= COUNT_MAX:
             return f"resources.{name}.count: expected 1 to {COUNT_MAX}"
         days = each.get("days", list(DAYS))
         if not isinstance(days, list) or not days or any(d not in DAYS for d in days):
             return f"resources.{name}.days: expected a list of {', '.join(DAYS)}"
+        other = each.get("by_day", {})
+        if not isinstance(other, dict) or any(d not in DAYS or type(n) is not int or not 1 <= n <= COUNT_MAX for d, n in other.items()):
+            return f"resources.{name}.by_day: expected an object of weekdays with 1 to {COUNT_MAX} each"
         begin, end = _minutes(each.get("from", "00:00")), _minutes(each.get("to", "24:00"))
         if begin < 0 or end < 0 or begin >= end:
             return f"resources.{name}.from, to: expected times of the day such as 08:00 and 17:00, the one before the other"
@@ -154,7 +168,8 @@ def read(given: Mapping[str, Any]) -> Plan:
     arrival = given["arrival"]
     resources = {
         name: Resource(
-            each["count"], frozenset(DAYS.index(d) for d in each.get("days", DAYS)), _minutes(each.get("from", "00:00")), _minutes(each.get("to", "24:00"))
+            each["count"], frozenset(DAYS.index(d) for d in each.get("days", DAYS)), _minutes(each.get("from", "00:00")), _minutes(each.get("to", "24:00")),
+            tuple(each["by_day"].get(d, each["count"]) for d in DAYS) if each.get("by_day") else (),
         )
         for name, each in given.get("resources", {}).items()
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from flowledger.analytics.simulate.draws import uniform
-from flowledger.analytics.simulate.plan import HOUR_US, HOURS, Plan, Work
+from flowledger.analytics.simulate.plan import DAY_US, HOUR_US, HOURS, Plan, Work
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -243,7 +243,7 @@ class Run:
     def _look(self, name: str) -> None:
         """Whoever is free takes what has waited longest."""
         pool, now = self.pools[name], self.facts.now_us
-        while pool.queue and pool.busy < pool.resource.size:
+        while pool.queue and pool.busy < pool.resource.at(now):
             opens = pool.resource.opens(now)
             if opens > now:
                 if pool.wakes_us != opens:
@@ -254,6 +254,11 @@ class Run:
             if task in self.works:
                 pool.busy += 1
                 self._begin(task)
+        if pool.queue and pool.resource.by_day:  # tomorrow there may be more
+            opens = pool.resource.opens((now // DAY_US + 1) * DAY_US)
+            if pool.wakes_us != opens:
+                pool.wakes_us = opens
+                self.at(opens, "opens", list(self.pools).index(name))
 
     def _begin(self, task: int) -> None:
         w, now = self.works[task], self.facts.now_us
@@ -345,7 +350,7 @@ class Run:
         found["waiting"] = {e: sum(w) / len(w) / 1000 for e, w in sorted(self.waits.items())}
         found["working"] = {e: sum(w) / len(w) / 1000 for e, w in sorted(self.worked.items())}
         found["counts"] = {e: len(w) for e, w in sorted(self.worked.items())}
-        found["use"] = {name: p.busy_us / (lasted_us * p.resource.size) if lasted_us else 0.0 for name, p in self.pools.items()}
+        found["use"] = {name: p.busy_us / (lasted_us * p.resource.usual) if lasted_us else 0.0 for name, p in self.pools.items()}
         found["outcomes"] = dict(sorted(self.outcomes.items()))
         found["stuck"] = dict(self.stuck.most_common(10))
         return found

@@ -8,8 +8,8 @@ import msgspec
 
 
 class Me(msgspec.Struct, kw_only=True):
-    """`auth`: none, local or oidc. `kind`: user, guest (a session that an issuer has vouched for), key, token (of an issuer), or nobody (without
-    sign-in everybody may do everything). `csrf`: of a session: what changes something by it shows this as `X-CSRF-Token`.
+    """`auth`: none, local or oidc. `kind`: user, guest (a session that an issuer has vouched for), key, token (of an issuer), certificate (of a program), or
+    nobody (without sign-in everybody may do everything). `csrf`: of a session: what changes something by it shows this as `X-CSRF-Token`.
     `second_person`: operations that wait here until somebody else has approved them."""
 
     auth: str

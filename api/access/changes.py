@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.api.access.directory import Directory
 from flowledger.api.access.guests import SESSIONS_MAX, Guests
 from flowledger.api.access.known import Identity, Known, away, unknown
 from flowledger.api.access.rights import ADMINISTRATOR, ROLES, rights_of
@@ -51,6 +52,8 @@ class Accounts:
         self.passwords = passwords or Passwords()
         #: sign-in of browsers at issuers; None: there are none
         self.guests: Guests | None = None
+        #: passwords of a directory (`api/access/directory.py`); None: there is none
+        self.directory: Directory | None = None
 
     @property
     def now_us(self) -> Callable[[], int]:
@@ -167,6 +170,8 @@ class Accounts:
         """The session's text and the session. Raises: Problem (401; 429: too many at once)."""
         now_us = self.now_us()
         try:
+            if self.directory is not None and ((user := self.known.users.get(name)) is None or (user.managed and not user.password)):
+                return await self.directory.sign_in(name, password)
             kept = await self.store.attempt(name, now_us, ATTEMPTS_MAX, now_us + LOCKED_S * 1_000_000)
             if not await self.fits(kept or "", password):
                 log_.warning("a sign-in failed", name=name[:100], locked_or_unknown=kept is None)
@@ -262,7 +267,7 @@ class Accounts:
     ) -> tuple[Key, str]:
         """The key as it is listed, and its text, which nobody can see again. `actor`: empty: the maker's own."""
         actor, mine = actor or maker.actor, (not actor or actor == maker.actor)
-        if mine and maker.kind in ("token", "guest"):  # such a key would outlive what the issuer says of its owner
+        if mine and maker.kind in ("token", "guest", "certificate"):  # such a key would outlive what the issuer says of its owner
             raise Problem("FORBIDDEN", "who an issuer vouches for shows its tokens; an administrator makes keys for programs (`actor`)")
         if not mine and "users:write" not in maker.rights:
             raise Problem("FORBIDDEN", f"the right users:write is needed for a key that acts as {actor}", right="users:write")

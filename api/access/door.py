@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 
+from flowledger.api.access.certificates import OF_PAGES, SHOWN, Certificates, Shown
 from flowledger.api.access.known import WHO, Identity, Known, unknown
 from flowledger.api.access.operations import BY_MOVE, GRPC, HTTP, PUBLIC, SIGNED_IN, SOCKETS, lacking, needed
 from flowledger.api.access.rights import roles_with
@@ -57,6 +58,7 @@ class Lacking(PermissionError):
 class Door:
     def __init__(self, known: Known, settings: Settings, tokens: Tokens | None = None) -> None:
         self.known, self.settings, self.tokens = known, settings, tokens
+        self.certificates = Certificates(known.people, known)
         #: how often one caller may ask; None: as often as it likes
         self.rates: Rates | None = None
         self._http = dict(HTTP)
@@ -72,7 +74,7 @@ class Door:
         if right == PUBLIC:
             return
         headers = scope[HEADERS]
-        identity = await self.identity(headers)
+        identity = await self.identity(headers, scope)
         scope[IDENTITY] = identity
         self._often(identity, "http")
         if identity.csrf and scope["method"] not in SAFE:
@@ -123,8 +125,8 @@ class Door:
                 "CSRF", "expected the session's own token as X-CSRF-Token (GET /v1/me tells it), found none or another", status=403
             )
 
-    async def identity(self, headers: dict[bytes, bytes]) -> Identity:
-        """Raises: Problem (401, 503)."""
+    async def identity(self, headers: dict[bytes, bytes], scope: Any) -> Identity:
+        """Raises: Problem (401, 403, 503)."""
         given = headers.get(b"authorization")
         if given is not None:
             text = bearer(given.decode("latin-1"))
@@ -134,7 +136,10 @@ class Door:
                 await asyncio.shield(e.asked)
                 return self.of_bearer(text)
         if (session := session_of(headers)) is None:
-            raise unknown(f"{WHO}, found none")
+            shown = (scope.get("state") or {}).get(SHOWN)
+            if shown is None or not headers.keys().isdisjoint(OF_PAGES):
+                raise unknown(f"{WHO}, found none")
+            return self.certificates.of(shown)
         return await self.known.of_session(session)
 
     def of_bearer(self, text: str) -> Identity:
@@ -160,7 +165,7 @@ class Door:
         if right is None:
             return None
         try:
-            identity = await self.identity(headers)
+            identity = await self.identity(headers, scope)
             self._often(identity, "socket")
             if identity.csrf and urlsplit(_text(headers, b"origin") or "").netloc != _text(headers, b"host"):
                 raise Problem("CSRF", "a socket by a session is opened by pages of this server only", status=403)
@@ -179,16 +184,19 @@ class Door:
 
     # --- gRPC ----------------------------------------------------------------------------------------------------------------
 
-    def call(self, metadata: Mapping[str, str], method: str) -> tuple[Caller, Identity | None]:
-        """Raises: Unauthenticated, PermissionError, ConnectionError, TooOften."""
+    def call(self, metadata: Mapping[str, str], method: str, shown: Shown | None = None) -> tuple[Caller, Identity | None]:
+        """`shown`: the certificate of the connection. Raises: Unauthenticated, PermissionError, ConnectionError, TooOften."""
         right = GRPC[method]
         if right == PUBLIC:
             return Caller(), None
         try:
             given = metadata.get("authorization")
-            if given is None:
+            if given is not None:
+                identity = self.of_bearer(bearer(given))
+            elif shown is not None:
+                identity = self.certificates.of(shown)
+            else:
                 raise unknown("expected the metadata `authorization: Bearer KEY`, found none")
-            identity = self.of_bearer(bearer(given))
         except Problem as p:
             if p.status == 401:
                 raise Unauthenticated(p.detail) from None

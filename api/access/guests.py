@@ -51,7 +51,7 @@ class Guests:
     def __init__(self, tokens: Tokens, codes: Codes, session_us: int) -> None:
         self.tokens, self.codes, self.known, self._session_us = tokens, codes, tokens.known, session_us
         self._issuers = {k.issuer.name: k for k in tokens.issuers if k.issuer.client_id}
-        self.known.issuers = frozenset(self._issuers)
+        self.known.issuers |= frozenset(self._issuers)
 
     def issuer(self, name: str) -> Keys:
         """Raises: Problem (404)."""

@@ -49,9 +49,9 @@ class Identity:
     """Who asks, as long as what it was shown by is good. `ended` is set when it isn't any more.
 
     Attributes:
-        kind: user (by a session), guest (by a session that an issuer has vouched for), key or token (of an issuer).
+        kind: user (by a session), guest (by a session that an issuer has vouched for), key, token (of an issuer), certificate (of a program).
         actor: the name that stands on what is done.
-        id: of the key, or the name of the issuer; empty for a session.
+        id: of the key, the name of the issuer, or the name in the certificate; empty for a session.
         kernel: the rights that the gate in the kernel looks at.
         standing: of who comes by a token: what a directory has said of them when it was looked at.
         groups: that the issuer says; None: only the directory knows.
@@ -206,7 +206,10 @@ class Known:
                     self._held.discard(held)
                     held.ended.set()
                     continue
-                if held.same(
+                if held.kind == "certificate":
+                    if held.expires_us > self.now_us() and held.actor not in self.users:
+                        continue
+                elif held.same(
                     await (self.by_key_verifier(held.verifier) if held.kind == "key" else self.by_session_verifier(held.verifier))
                 ):
                     continue

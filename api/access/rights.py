@@ -47,7 +47,7 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
-    "insight:write": "make, change and delete KPIs; have predictions learned anew, and choose which model is used",
+    "insight:write": "make, change and delete KPIs; have predictions learned anew, and choose which model is used; have advice looked for, take and refuse it",
     "alerts:read": "see alerts, when they fired and when they would have",
     "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",

@@ -35,6 +35,8 @@ ID = re.compile(r"[0-9a-f]{32}")
 
 def owner_of(identity: Identity, known: Known) -> tuple[str, str] | None:
     """(issuer, name) of the person behind an identity; None: it is a program."""
+    if identity.kind == "certificate":
+        return None
     if identity.kind == "key":
         return ("", identity.actor) if identity.actor in known.users else None
     return (identity.id if identity.kind in ("guest", "token") else "", identity.actor)

@@ -69,7 +69,7 @@ class Tokens:
         self.known, self.now_us = known, now_us or (lambda: time.time_ns() // 1000)
         self.issuers = issuers
         self.verifier = Verifier(issuers)
-        suffixes = [k.issuer.suffix for k in issuers]
+        suffixes = [k.issuer.suffix for k in issuers] + ([known.people.ldap.suffix] if known.people.ldap is not None else [])
         self._mappings = {k.issuer.issuer: Mapping(k.issuer, suffixes) for k in issuers}
         self._good: OrderedDict[bytes, ByToken] = OrderedDict()
 

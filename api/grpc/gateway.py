@@ -59,8 +59,8 @@ class Watched(Protocol):
 class AtTheDoor(Protocol):
     """Sign-in that all doors share (`flowledger.api.access.door`): who calls, and whether they may make this call."""
 
-    def call(self, metadata: Mapping[str, str], method: str) -> tuple[Caller, Watched | None]:
-        """Raises: Unauthenticated, PermissionError, ConnectionError (it can't be looked up now)."""
+    def call(self, metadata: Mapping[str, str], method: str, shown: Any = None) -> tuple[Caller, Watched | None]:
+        """`shown`: the certificate of the connection. Raises: Unauthenticated, PermissionError, ConnectionError (it can't be looked up now)."""
 
     def hold(self, identity: Any) -> None:
         """A long answer begins."""
@@ -84,10 +84,12 @@ class Connection:
     after the job went to another worker is refused, as it is for our own workers.
     """
 
-    __slots__ = ("address", "callers", "fences", "tenants")
+    __slots__ = ("address", "callers", "fences", "shown", "tenants")
 
     def __init__(self, address: str) -> None:
         self.address = address
+        #: the certificate that the client has shown (`api/access/certificates.py`)
+        self.shown: Any = None
         self.fences: dict[int, int] = {}
         #: whose the jobs are, of those tenants that the client named itself: an answer to a job names none
         self.tenants: dict[int, str] = {}
@@ -206,7 +208,7 @@ class Gateway:
     ) -> tuple[Caller, Watched | None]:
         """Raises: Refused."""
         try:
-            caller, identity = door.call(metadata, method.name)
+            caller, identity = door.call(metadata, method.name, connection.shown)
         except ConnectionError as e:
             raise Refused(UNAVAILABLE, str(e), 1000) from None
         except TooOften as e:

@@ -21,6 +21,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 from flowledger.api.acceptor import Acceptor
+from flowledger.api.access.certificates import shown_by
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.protocol import Http2, literals
@@ -107,6 +108,7 @@ class H2(asyncio.Protocol):
                 return
             self._counted = True
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self.connection.shown = shown_by(transport)
         self._open.add(self)
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(CONNECTION_WINDOW - 65_535)

@@ -49,6 +49,12 @@ async def _open_sqs(opening: Opening) -> Source:
     return await open_queue(opening)
 
 
+async def _open_pubsub(opening: Opening) -> Source:
+    from flowledger.connectors.sources.pubsub_subscription import open_subscription
+
+    return await open_subscription(opening)
+
+
 async def _open_objects(opening: Opening) -> Source:
     from flowledger.connectors.sources.objects import open_objects
 
@@ -64,5 +70,5 @@ async def _open_mailbox(opening: Opening) -> Source:
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
 KINDS: dict[str, Kind] = {
     "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
-    "rabbitmq": _open_queue, "amqp": _open_amqp, "servicebus": _open_bus, "sqs": _open_sqs, "s3": _open_objects, "imap": _open_mailbox,
+    "rabbitmq": _open_queue, "amqp": _open_amqp, "servicebus": _open_bus, "sqs": _open_sqs, "pubsub": _open_pubsub, "s3": _open_objects, "imap": _open_mailbox,
 }  # fmt: skip

@@ -414,6 +414,7 @@ def deploy(
 
 def _register() -> None:
     from flowledger.infra.cli import (
+        advice,
         alerts,
         analysts,
         approvals,
@@ -460,6 +461,7 @@ def _register() -> None:
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.add_typer(reports.app, name="reports", rich_help_panel=LOOK)
     app.command("simulate", rich_help_panel=LOOK)(insight.simulate)
+    app.add_typer(advice.app, name="advice", rich_help_panel=LOOK)
     app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(analysts.app, name="analysts", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)

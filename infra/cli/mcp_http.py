@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from flowledger.infra.settings import LOOPBACK
 
 T = TypeVar("T")
 PATH = "/mcp"
+#: where it is told whose tokens are taken (RFC 9728): below the well-known name stands the path of what is protected; some ask without
+METADATA = "/.well-known/oauth-protected-resource"
+#: issuers that the API told are told again for so long (seconds)
+ISSUERS_S = 60.0
 #: sessions that are open, seconds of silence after which one ends, calls of the API that are under way, characters of a credential
 SESSIONS_MAX, SILENT_S, CALLS_MAX, CREDENTIAL_CHARS_MAX = 1_000, 1_800, 32, 16_384
 #: entry of a request's `_meta` with the caller's own key of the work, which is the same over sessions (our connector sends it)
@@ -52,6 +57,8 @@ class Door:
 
         self._api, self._processes, self._reads, self._outside = api, processes, reads, outside
         self._calls = ThreadPoolExecutor(CALLS_MAX, "api")
+        self._names = frozenset(names)
+        self._issuers: tuple[float, list[str]] = (-ISSUERS_S, [])
         protocol: Any = Protocol(
             "flowledger", version=__version__, instructions=INSTRUCTIONS, on_list_tools=self._listed, on_call_tool=self._called
         )
@@ -71,12 +78,57 @@ class Door:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"].rstrip("/") != PATH:
+        path = scope["path"].rstrip("/")
+        if path in (METADATA, METADATA + PATH):
+            await self._metadata(scope, send)
+        elif path != PATH:
             await _refuse(send, 404, f"the tools are at {PATH}")
         elif scope["method"] not in _METHODS:  # a stream of what the server tells of itself: it tells nothing
             await _refuse(send, 405, "expected POST, or DELETE to end a session", [(b"allow", b"POST, DELETE")])
         elif (user := await self._known(scope, send)) is not None:
             await self._sessions.handle_request({**scope, "user": user}, receive, send)
+
+    async def _metadata(self, scope: Any, send: Any) -> None:
+        """Of RFC 9728: no secret, so that whoever has no token yet may ask."""
+        if scope["method"] not in ("GET", "HEAD"):
+            await _refuse(send, 405, "expected GET", [(b"allow", b"GET, HEAD")])
+            return
+        if not (base := self._base(scope)):
+            await _refuse(send, 421, "this server is not called so: see --name")
+            return
+        try:
+            issuers = await self._threaded(self._issuers_now)
+        except Failed as e:
+            await _refuse(send, 503, str(e), [(b"retry-after", b"1")])
+            return
+        found: dict[str, Any] = {"resource": base + PATH, "resource_name": "Flowledger", "bearer_methods_supported": ["header"]}
+        if issuers:
+            found["authorization_servers"] = issuers
+        await _answer(send, 200, found, [(b"cache-control", b"max-age=60")], body=scope["method"] == "GET")
+
+    def _issuers_now(self) -> list[str]:
+        """Raises: Failed."""
+        if time.monotonic() - self._issuers[0] > ISSUERS_S:
+            status, found = Bearing(self._api, {}).ask("GET", "/v1/session/issuers")
+            rows = found.get("items") if status == 200 and isinstance(found, dict) else None
+            if not isinstance(rows, list):
+                fail(f"{self._api} doesn't tell its issuers: it answered {status}")
+            self._issuers = time.monotonic(), [row["issuer"] for row in rows]
+        return self._issuers[1]
+
+    def _base(self, scope: Any) -> str:
+        """Scheme and place as the caller sees them: what others than this machine reach stands behind what ends TLS. Empty: it isn't called so."""
+        host = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"host"), "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name not in self._names:
+            return ""
+        return f"{'http' if name in (*LOOPBACK[:2], '[::1]') else 'https'}://{host}"
+
+    def _challenge(self, scope: Any, error: str = "") -> list[tuple[bytes, bytes]]:
+        """`WWW-Authenticate` with where it is told whose tokens are taken (RFC 9728, 5.1)."""
+        base = self._base(scope)
+        parts = [f'error="{error}"'] * bool(error) + [f'resource_metadata="{base}{METADATA}{PATH}"'] * bool(base)
+        return [(b"www-authenticate", f"Bearer {', '.join(parts)}".strip().encode("latin-1"))]
 
     async def _known(self, scope: Any, send: Any) -> Any:
         """Who asks, as the API says; None: they were refused."""
@@ -85,10 +137,10 @@ class Door:
 
         carried = _carried(scope["headers"])
         if len(carried.get("Authorization", "")) > CREDENTIAL_CHARS_MAX:
-            await _refuse(send, 401, "the credential is too long", [(b"www-authenticate", b'Bearer error="invalid_token"')])
+            await _refuse(send, 401, "the credential is too long", self._challenge(scope, "invalid_token"))
             return None
         if self._outside and "Authorization" not in carried:
-            await _refuse(send, 401, "expected Authorization: Bearer, found none", [(b"www-authenticate", b"Bearer")])
+            await _refuse(send, 401, "expected Authorization: Bearer, found none", self._challenge(scope))
             return None
         try:
             status, me = await self._threaded(lambda: Bearing(self._api, carried).ask("GET", "/v1/me"))
@@ -97,9 +149,11 @@ class Door:
             return None
         words = str(me.get("detail") or status) if isinstance(me, dict) else str(status)
         if status == 401:
-            await _refuse(send, 401, words, [(b"www-authenticate", b'Bearer error="invalid_token"')])
+            await _refuse(send, 401, words, self._challenge(scope, "invalid_token"))
         elif status >= 400:
             await _refuse(send, status, words)
+        elif not isinstance(me, dict) or not me.keys() >= {"auth", "kind", "name", "tenant"}:
+            await _refuse(send, 502, f"what answers at {self._api} is no Flowledger: it doesn't say who asks")
         elif self._outside and me["auth"] == "none":
             await _refuse(send, 403, "the server has no sign-in: its tools are for this machine only")
         else:
@@ -150,10 +204,14 @@ def _carried(headers: Any) -> dict[str, str]:
 
 async def _refuse(send: Any, status: int, words: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     """As the protocol's transport has it: an error without an id."""
-    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": words}}).encode()
-    more = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *(headers or [])]
+    await _answer(send, status, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": words}}, headers or [])
+
+
+async def _answer(send: Any, status: int, value: Any, headers: list[tuple[bytes, bytes]], body: bool = True) -> None:
+    raw = json.dumps(value).encode()
+    more = [(b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": more})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": raw if body else b""})
 
 
 def application(api: str, processes: list[str], reads: bool, host: str, names: list[str]) -> Door:

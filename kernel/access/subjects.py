@@ -117,6 +117,7 @@ TENANTED = frozenset(
         "legal_hold",
         "kpi",
         "report",
+        "advice",
         "retention",
         "approval",
     }

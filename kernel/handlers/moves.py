@@ -152,7 +152,8 @@ def _assign(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
             details["endpoint"] = (record or {})["endpoint"]
     else:
         details |= assignment.from_machine(task)
-    details["assignment"] = {"type": kind, "why": f"assigned by {d.envelope.actor}" if d.envelope.actor else "assigned by hand"}
+    why = f"assigned by {d.envelope.actor}" if d.envelope.actor else "assigned by hand"
+    details["assignment"] = {"type": kind, "why": why, **assignment.overridden(task, details["assignee"])}
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import kpis, saved_reports, tenants
+from flowledger.kernel import advice, kpis, saved_reports, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.tasks import approvals, index, privacy, registry, saved_views
@@ -44,7 +44,16 @@ def put(d: Decision, e: c.StoreRecord) -> dict[str, Any] | None:
 
 #: registries that no decision looks at: they are told to nobody else
 HERE = frozenset(
-    {"identity", saved_views.REGISTRY, saved_reports.REGISTRY, privacy.ERASURES, privacy.HOLDS, privacy.RETENTION, approvals.REGISTRY}
+    {
+        "identity",
+        saved_views.REGISTRY,
+        saved_reports.REGISTRY,
+        advice.REGISTRY,
+        privacy.ERASURES,
+        privacy.HOLDS,
+        privacy.RETENTION,
+        approvals.REGISTRY,
+    }
 )
 #: registries that may be read from outside
 READABLE = frozenset(
@@ -59,6 +68,7 @@ READABLE = frozenset(
         privacy.HOLDS,
         kpis.REGISTRY,
         saved_reports.REGISTRY,
+        advice.REGISTRY,
         privacy.RETENTION,
         approvals.REGISTRY,
         tenants.REGISTRY,

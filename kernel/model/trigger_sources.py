@@ -123,6 +123,12 @@ SOURCES: dict[str, Source] = {
         "entity": Field(f.text(r"[^\x00]+", "the name of a queue, or of a topic", 260), True), "subscription": Field(f.text(r"[^\x00/]+", "its name", 50)),
         "key_name": Field(f.text(r"[^\x00\r\n]+", "the name of a shared access policy", 256), True), "key": Field(f.secret, True), **_HANDED_OUT,
     }),
+    "pubsub": Source({
+        "project": Field(f.text(r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]", "the id of a project", 100), True),
+        "subscription": Field(f.text(r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "the name of a subscription, without that of the project", 255), True),
+        "service_account": Field(f.secret, True), "endpoint": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of the service: https://HOST", 300)),
+        "value": Field(f.one_of("json", "text", "base64")), "deadline": Field(f.within("PT10S", "PT10M")),
+    }),
     "sqs": Source({**_QUEUE, "value": Field(f.one_of("json", "text", "base64"))}),
     "s3": Source({
         **_QUEUE, "events": Field(f.several(f.one_of("created", "deleted", "other"), 3)), "content": Field(f.one_of("none", "text", "json", "base64")),

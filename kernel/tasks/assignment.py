@@ -3,7 +3,7 @@
 Source: requirements D-ASG-001 to 006, APG-ASG-001 to 003, TES-ASG-001, C-48. Pure: candidates are records of registry `directory`, load and history
 are indexes of the partition. Settings come from `details.settings.assignment` (a task definition, or `flowledger:task` in the model):
 
-    strategy: role | skill | least_loaded | load | round_robin | weighted | first
+    strategy: role | skill | least_loaded | load | round_robin | weighted | recommended | first
     groups, users: who may be chosen; without them everybody of the directory with the needed kind
     kind: human, ai_agent, service, tool, external_api, hybrid
     required_capabilities, required_permissions, place, resources: what the assignee must have
@@ -262,6 +262,44 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
     return name, f"has the best record for its load: score {score(p, name, eligible[name]):.3f}"
 
 
+#: so many tasks of what is usual count beside somebody's own, so that the first few decide little
+USUAL = 3
+
+
+def expected_ms(p: Partition, name: str, among: Iterable[str]) -> Decimal:
+    """When somebody would be done with one more: all that they hold and this, each as long as theirs take (what is usual of all `among`, as long as little is
+    known of theirs), and again where theirs fail. How long theirs take has their waiting in it: so nobody is given so much that they fall behind."""
+    known = [h for x in among if (h := p.records.get(("history", x))) is not None and h["done"]]
+    usual = sum((Decimal(h["ms"]) for h in known), Decimal(0)) / len(known) if known else Decimal(3_600_000)
+    mine = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
+    each = (mine["done"] * Decimal(mine["ms"]) + USUAL * usual) / (mine["done"] + USUAL)
+    good = Decimal(mine["done"] + 1) / (mine["done"] + mine["failed"] + 1)
+    found: Decimal = (len(p.by_assignee.get(name) or ()) + 1) * each / good
+    return found
+
+
+def _expects(p: Partition, name: str, eligible: Iterable[str]) -> str:
+    """In words, whole seconds."""
+    mine = p.records.get(("history", name)) or {"done": 0, "failed": 0}
+    held = len(p.by_assignee.get(name) or ())
+    return f"would be done in {int(expected_ms(p, name, eligible) / 1000)} s: {held} open tasks, {mine['done']} done and {mine['failed']} failed before"
+
+
+def _recommended(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    names = sorted(eligible)
+    name = min(names, key=lambda x: (expected_ms(p, x, names), x))
+    return name, _expects(p, name, names)
+
+
+def overridden(task: Task, name: str) -> dict[str, Any]:
+    """What stands with an assignment by hand, where somebody was recommended before: whom, and whether they were taken."""
+    record = (task.details or {}).get("assignment")
+    if not isinstance(record, dict) or record.get("strategy") != "recommended":
+        return {}
+    whom = str(record.get("recommended") or record.get("assignee") or "")
+    return {"strategy": "recommended", "recommended": whom, "override": name != whom} if whom else {}
+
+
 def _first(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
     order = {name: at for at, name in enumerate(n.users)}
     name = min(eligible, key=lambda x: (order.get(x, len(order)), x))
@@ -270,12 +308,15 @@ def _first(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]
 
 STRATEGIES: dict[str, Callable[[Partition, Needs, str, dict[str, dict[str, Any]]], tuple[str, str]]] = {
     "role": _role, "skill": _skill, "least_loaded": _least_loaded, "load": _least_loaded, "round_robin": _round_robin,
-    "weighted": _weighted, "history": _weighted, "first": _first,
+    "weighted": _weighted, "history": _weighted, "recommended": _recommended, "first": _first,
 }  # fmt: skip
 
 
-def _standing(strategy: str, p: Partition, n: Needs, name: str, r: dict[str, Any]) -> str:
+def _standing(strategy: str, p: Partition, n: Needs, name: str, eligible: dict[str, dict[str, Any]]) -> str:
     """By what the strategy compared somebody with whom it chose."""
+    r = eligible[name]
+    if strategy == "recommended":
+        return _expects(p, name, sorted(eligible))
     held, most = len(p.by_assignee.get(name) or ()), people.balance(r, "max_concurrent")
     loaded = f"{held} open tasks" + (f" of {most}" if isinstance(most, int) and most > 0 else "")
     if strategy in ("weighted", "history"):
@@ -346,7 +387,7 @@ def _choose(
     pool = pool_of(task, needs)
     name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
     others = sorted(eligible.keys() - {name})[:REASONS_MAX]
-    behind = {x: _standing(strategy, p, needs, x, eligible[x]) for x in others}
+    behind = {x: _standing(strategy, p, needs, x, eligible) for x in others}
     return {
         **out,
         **({"behind": behind} if behind else {}),

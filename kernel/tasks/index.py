@@ -26,6 +26,7 @@ REGISTRIES = frozenset(
         "legal_hold",
         "kpi",
         "report",
+        "advice",
         "retention",
         "approval",
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from flowledger.kernel import kpis, retries, saved_reports
+from flowledger.kernel import advice, kpis, retries, saved_reports
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import (
     approvals,
@@ -215,6 +215,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     privacy.HOLDS: privacy.hold_problems,
     kpis.REGISTRY: kpis.problems,
     saved_reports.REGISTRY: saved_reports.problems,
+    advice.REGISTRY: advice.problems,
     privacy.RETENTION: privacy.rule_problems,
     approvals.REGISTRY: approvals.problems,
 }  # fmt: skip

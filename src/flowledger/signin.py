@@ -77,11 +77,29 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     if system.settings.auth == "oidc":
         tokens, accounts.guests, keeping = await _issuers(system.settings, known, stack)
         running.append(("issuers", keeping))
+    if known.people.ldap is not None:
+        accounts.directory = _directory(system.settings, known, [k.issuer.suffix for k in tokens.issuers] if tokens is not None else [])
+        running.append(("directory", accounts.directory.run()))
     system.door, system.accounts = Door(known, system.settings, tokens), accounts
     with contextlib.suppress(TimeoutError, *AWAY):
         async with asyncio.timeout(ACCOUNTS_S):
             await known.refresh()
     return running
+
+
+def _directory(settings: Settings, known: Any, suffixes: list[str]) -> Any:
+    """Who asks the directory of people. Raises: SettingsError."""
+    from flowledger.api.access.directory import Directory
+    from flowledger.infra.ldap import Ldap
+
+    if (mine := known.people.ldap.suffix) in suffixes:
+        raise SettingsError(
+            f"people_file: ldap.suffix is {mine!r}, as of an issuer: one of its own was expected, so that no two people get one name"
+        )
+    try:
+        return Directory(known, Ldap(known.people.ldap), int(settings.session_hours * 3600e6), tuple(suffixes))
+    except OSError as e:
+        raise SettingsError(f"people_file: ldap.ca_file {known.people.ldap.ca_file}: {e}") from None
 
 
 async def _issuers(settings: Settings, known: Any, stack: contextlib.AsyncExitStack) -> tuple[Any, Any, Coroutine[Any, Any, None]]:

@@ -24,6 +24,7 @@ OF_DOORS = {
     "predictions",
     "simulation",
     "draft",
+    "advice",
     "legal_hold",
     "subject",
     "model",

@@ -38,7 +38,7 @@ TRIGGER = json.dumps({
     "format": "flowledger/trigger@1", "name": MARK, "source": {"schedule": {"cron": "0 7 1 1 *"}}, "start": {"process": f"{MARK}-work"},
 })  # fmt: skip
 WEBHOOK = {"url": f"https://{MARK}.example/", "secrets": ["{{secrets.HOOK}}"], "types": ["workflow.completed"]}
-APPROVAL = "a" * 24
+APPROVAL, ADVICE = "a" * 24, "b" * 16
 ALERT = {"measure": "failed", "above": 1000000, "title": MARK}
 
 
@@ -88,13 +88,21 @@ class World:
         record = {"$": "StoreRecord", "registry": "approval", "name": f"b/{APPROVAL}", "value": waits}
         asyncio.run(self.write(COMMANDS, json.dumps({"tenant": "b", "actor": MARK, "command": record}).encode()))
         self.until(lambda: self.http.get(f"/v1/approvals/{APPROVAL}", headers=B).status_code == 200)
+        gain = {"what": "cycle_time", "by": "history", "mean_ms": 1, "from_ms": 1, "to_ms": 1, "of_ms": 9, "share": 0.1, "sure": True}
+        told = {
+            "id": ADVICE, "process": MARK, "version": 1, "kind": "staff", "elements": [MARK], "about": MARK, "evidence": {}, "gain": gain, "caution": "", "draft": {},
+            "setting": {}, "scenario": {}, "state": "open", "found_us": 1, "learned_from": 1,
+        }  # fmt: skip
+        record = {"$": "StoreRecord", "registry": "advice", "name": f"b/{ADVICE}", "value": told}
+        asyncio.run(self.write(COMMANDS, json.dumps({"tenant": "b", "actor": MARK, "command": record}).encode()))
+        self.until(lambda: self.http.get(f"/v1/advice/{ADVICE}", headers=B).status_code == 200)
         assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "profiles": MARK, "alerts": MARK, "kpis": MARK, "saved-reports": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
-            "approvals": APPROVAL, "drafts": self.drawing,
+            "approvals": APPROVAL, "advice": ADVICE, "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
             "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
@@ -151,6 +159,7 @@ def bodies(w: World) -> dict[str, dict]:
         "run_simulation": {"process": f"{MARK}-work"},
         "learn_predictions": {"process": f"{MARK}-work"},
         "use_prediction": {"process": f"{MARK}-work", "model": 1},
+        "find_advice": {"process": f"{MARK}-work"},
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
         "place_hold": {"scope": "instance", "key": w.instance, "reason": "x"},

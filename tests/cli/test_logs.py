@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -171,3 +173,23 @@ def test_with_all_no_request_is_counted_away(lines: Any):
     for _ in range(100):
         logs.Access("errors").done(True, 0.0, status=503)
     assert len(lines()) <= logs.LINES_MAX
+
+
+def test_a_server_does_not_load_what_only_draws_on_terminals():
+    """`rich`, which structlog takes along, is 80 modules and 3.6 MB in each process. Who asks for it afterwards has it, and a failure is told in full."""
+    program = """
+import sys
+import flowledger.system, flowledger.owners, flowledger.stores, flowledger.infra.heads, flowledger.infra.observer, flowledger.connectors.check
+from flowledger import logs
+assert not {"rich", "pygments"} & {name.partition(".")[0] for name in sys.modules}, "loaded"
+logs.configure("info", "console")
+try:
+    raise ValueError("odd")
+except ValueError as e:
+    logs.log("x").error("it failed", exc_info=e)
+import rich.console
+print(rich.console.Console.__name__)
+"""
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert said.stdout == "Console\n"
+    assert "it failed" in said.stderr and "Traceback (most recent call last)" in said.stderr and "ValueError: odd" in said.stderr

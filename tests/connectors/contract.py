@@ -41,6 +41,8 @@ class Rig(ABC):
     wrong_code = "AUTHENTICATION"
     #: seconds that a call gets whose connection is cut
     patience_s = 5
+    #: credentials: the one that the server takes at first, one that it doesn't, and another
+    first, wrong, second = SECRET, "wrong-and-hushed", "hush-hush-second-2"
     #: direct TLS (from the first byte on) can be spoken
     tls = True
     settings: dict[str, Any] = {}
@@ -82,10 +84,10 @@ class Contract:
     rig: Any
 
     @pytest.fixture
-    def keys(self, tmp_path: Path) -> Path:
+    def keys(self, tmp_path: Path, rig: Rig) -> Path:
         folder = tmp_path / "secrets"
         folder.mkdir()
-        (folder / "KEY").write_text(SECRET)
+        (folder / "KEY").write_text(rig.first)
         return folder
 
     @pytest.fixture
@@ -134,7 +136,7 @@ class Contract:
         (bench,) = run.benches.values()
         text = bench.telemetry.metrics.text()[0].decode()
         assert f'connector="{rig.connector}",outcome="done"' in text and str(wire.port) in text
-        assert SECRET not in text + "".join(capsys.readouterr())
+        assert rig.first not in text + "".join(capsys.readouterr())
 
     async def test_several_at_once(self, rig: Rig, run, wire: Wire):
         for answer in await asyncio.gather(*(run(wire.port, key=str(100 + i)) for i in range(8))):
@@ -204,23 +206,23 @@ class Contract:
     async def test_a_wrong_secret_then_the_right_one(self, rig: Rig, run, wire: Wire, keys: Path, capsys):
         if not rig.secret_at:
             return
-        (keys / "KEY").write_text("wrong-and-hushed")
+        (keys / "KEY").write_text(rig.wrong)
         found = await self.failed(run(wire.port))
         assert (found.code, found.retries) == (rig.wrong_code, 0), found.message
-        assert "wrong-and-hushed" not in found.message + "".join(capsys.readouterr())
-        (keys / "KEY").write_text(SECRET)
+        assert rig.wrong not in found.message + "".join(capsys.readouterr())
+        (keys / "KEY").write_text(rig.first)
         rig.checked(await run(wire.port))
 
     async def test_a_rotated_secret_is_used_by_the_next_call(self, rig: Rig, run, wire: Wire, keys: Path):
         if not rig.secret_at:
             return
         rig.checked(await run(wire.port))
-        await rig.rotate("hush-hush-second-2")
+        await rig.rotate(rig.second)
         try:
-            (keys / "KEY").write_text("hush-hush-second-2")
+            (keys / "KEY").write_text(rig.second)
             rig.checked(await run(wire.port))
         finally:
-            await rig.rotate(SECRET)
+            await rig.rotate(rig.first)
 
     # --- where it may go --------------------------------------------------------------------------------------------
 

@@ -306,6 +306,26 @@ def test_decisions_and_forms_are_drawn_with_the_same_drafts(open_page: Opened, s
     assert ("<dmn:rule" if kind == "Decision" else '"textfield"') in content
 
 
+@pytest.mark.req("APG-MOD-006", "APG-ELM-002")
+def test_a_decision_is_checked_with_what_it_imports_of_what_is_deployed(open_page: Opened, server: Served) -> None:
+    space = "https://www.omg.org/spec/DMN/20230324/MODEL/"
+
+    def model(name: str, text: str, told: str = "", needs: str = "") -> str:
+        inside = f'<decision id="{name}" name="{name}"><variable name="{name}"/>{needs}<literalExpression><text>{text}</text></literalExpression></decision>'
+        return f'<definitions xmlns="{space}" id="d_{name}" name="{name}" namespace="urn:drawn:{name}">{told}{inside}</definitions>'
+
+    told = f'<import name="rates" namespace="urn:drawn:rates" importType="{space}"/>'
+    needs = '<informationRequirement><requiredDecision href="urn:drawn:rates#rates"/></informationRequirement>'
+    top = model("price", "rates.rates * 2", told, needs)
+    draft = server.call("POST", "/v1/drafts", {"name": "price", "kind": "decision", "content": top}, actor="rita")["id"]
+    page = open_page(f"/designer/{draft}")
+    page.get_by_text("IMPORT_MISSING").first.wait_for()
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "rates.dmn", "content": model("rates", "21")}]})
+    page = open_page(f"/designer/{draft}")
+    page.get_by_text("Nothing is wrong.").first.wait_for()
+    assert page.get_by_text("IMPORT_MISSING").count() == 0
+
+
 def test_comments_names_and_the_end_of_a_draft(open_page: Opened, server: Served) -> None:
     name = f"Talk {uuid.uuid4().hex[:6]}"
     page = open_page("/designer", actor="ann")

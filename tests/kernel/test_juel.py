@@ -55,6 +55,10 @@ def value(text: str):
         ('"x1y2".replaceAll("([a-z])([0-9])", "$2$1")', "1x2y"), ('"a.b".replaceFirst("[.]", "\\\\$")', "a$b"), ('"a-b-c".replaceFirst("-", "+")', "a+b-c"),
         ('" a ".strip()', "a"), ('"ab".repeat(3)', "ababab"), ("items.lastIndexOf(3)", 2), ("items.lastIndexOf(9)", -1), ("items.subList(1, 3)", [2, 3]),
         ("items.getFirst()", 1), ("items.getLast()", 3),
+        # what collections compare is Java's equals: nothing is converted, and nothing is wrong with another kind
+        ('items.contains("2")', False), ('items.indexOf("2")', -1), ("names.contains(1)", False), ('names.contains("y")', True), ("items.contains(true)", False),
+        ("items.contains(2.0)", True), ("items.contains(none)", False), ("m.containsValue(1)", True), ('m.containsValue("1")', False),
+        ("m.values().contains(none)", False),
         # the engine's objects, and time
         ('execution.getVariable("n")', 2), ('execution.getVariable("gone")', None), ('execution.hasVariable("n")', True), ('task.hasVariable("q")', False),
         ("now().plusDays(2)", "2023-11-16T22:13:20+00:00"), ("dateTime().plusMonths(3).toDate()", "2024-02-14T22:13:20+00:00"),

@@ -30,6 +30,11 @@ def text(us: int) -> str:
         ("2026-02-01T10:00:00-05:30", "2026-02-01T15:30"),
         ("2026-02-01T10:00:00.123456789Z", "2026-02-01T10:00"),
         ("2026-02-01T10:00:00,5Z", "2026-02-01T10:00"),
+        ("2026-02-01T10:30,5Z", "2026-02-01T10:30:30"),
+        ("2026-02-01T10.5Z", "2026-02-01T10:30"),
+        ("20260201T10,25+0100", "2026-02-01T09:15"),
+        ("2026-02-01T23.99999999Z", "2026-02-01T23:59:59"),
+        ("2026-02-01T24.0Z", "2026-02-02T00:00"),
         ("20260201T100000Z", "2026-02-01T10:00"),
         ("2026-W05-7", "2026-02-01T00:00"),
         ("2026W057T1000Z", "2026-02-01T10:00"),
@@ -49,6 +54,8 @@ def text(us: int) -> str:
         ("2026-02-01T10:00:00+01:00[!Europe/Berlin]", "2026-02-01T09:00"),
         ("2026-02-01T10:00:00+01:00[+01:00]", "2026-02-01T09:00"),
         ("2026-02-01T10:00:00+01:00[Europe/Berlin][u-ca=gregory]", "2026-02-01T09:00"),
+        ("2026-02-01T10:00:00Z[!u-ca=gregory]", "2026-02-01T10:00"),  # times are computed in it
+        ("2026-02-01T10:00:00Z[u-ca=iso8601][u-ca=hebrew]", "2026-02-01T10:00"),
         ("2026-07-01T10:00:00+01:00[Europe/Berlin]", "2026-07-01T09:00"),  # the offset says the moment
         ("2026-03-29T02:30:00@Europe/Berlin", "2026-03-29T01:30"),  # skipped: as much later
         ("2026-10-25T02:30:00@Europe/Berlin", "2026-10-25T00:30"),  # twice: the first
@@ -62,11 +69,12 @@ def test_moments(written, meant):
     "written",
     ["", "now", "2026-13-01", "2026-02-30", "2026-02-01T25:00", "2026-02-01T10:60", "2026-02-01T24:00:01Z", "2026-W54-1", "2026-366", "2026-000",
      "2026-02-01T10:00@Mars/Base", "2026-02-01T10:00[Mars/Base]", "2026-02-01Z", "2026-02-01T10:00+01:00@Europe/Berlin", "0000-01-01",
-     "2026-07-01T10:00:00+01:00[!Europe/Berlin]", "2026-02-01T10:00Z[!u-ca=hebrew]", "2026-02-01T10:00[Europe/Berlin][Europe/Paris]",
+     "2026-07-01T10:00:00+01:00[!Europe/Berlin]", "2026-02-01T10:00Z[!u-ca=hebrew]", "2026-02-01T10:00Z[!foo=bar]", "2026-02-01T10:00Z[!u-ca=iso8601][u-ca=hebrew]",
+     "2026-02-01T10:00Z[u-ca=gregory][!u-ca=iso8601]", "2026-02-01T24.1Z", "2026-02-01T10.5:30Z", "2026-02-01T10.Z", "2026-02-01T10:00[Europe/Berlin][Europe/Paris]",
      "2026-02-01T10:00+19:00", "P1D", "10:00:00"],
 )  # fmt: skip
 def test_what_is_no_moment(written):
-    with pytest.raises(ValueError, match=r"is no|lies outside|is not|names two|has no day"):
+    with pytest.raises(ValueError, match=r"is no|lies outside|is not|names two|has no day|expected the Gregorian"):
         times.instant(written)
 
 

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from flowledger.infra.log_kafka import KafkaLog
 from flowledger.infra.log_memory import LATE, LOST, UNACKNOWLEDGED, MemoryLog, MemoryStore
@@ -290,6 +291,24 @@ async def test_kafka_compressed_batches_larger_than_they_may_be_are_split(kafka_
     assert [a.first for a in answers] == [sum(sizes[:i]) for i in range(7)]
     assert [len(v) for v in await read(log)][-1] == 300_000
     assert [v[:-90] for v in await read(log)][:-1] == [b"%d.%03d" % (n, i) for n in sizes for i in range(n)]
+    await log.close()
+
+
+async def test_kafka_groups_that_follow_each_other_at_once_share_a_request(kafka_bootstrap: str, monkeypatch):
+    """Jobs that are handed out when a worker has credit again, and the starts that its answers let come: a request for each costs a third of the broker."""
+    log = KafkaLog(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:8]}")
+    await log.open()
+    await log.create_topics(1)
+    await log.append(EVENTS, 0, values(b"first"))  # the producer stands
+    sent, send = [], AIOKafkaProducer.send_batch
+    monkeypatch.setattr(
+        AIOKafkaProducer, "send_batch", lambda self, batch, *a, **k: sent.append(batch.record_count()) or send(self, batch, *a, **k)
+    )
+    futures = [log.submit(EVENTS, 0, values(b"a"))]
+    await asyncio.sleep(0)
+    futures.append(log.submit(EVENTS, 0, values(b"b", b"c")))
+    assert [a.first for a in await asyncio.gather(*futures)] == [1, 2]
+    assert sent == [3]
     await log.close()
 
 

@@ -35,13 +35,13 @@ PASSWORD = "correct horse battery"
 HOST = "http://127.0.0.1:8080"
 
 
-def first_admin(url: str, said: io.StringIO) -> httpx2.Client:
+def first_admin(url: str, said: io.StringIO, **more: Any) -> httpx2.Client:
     """Whoever follows the link that the first start of a server says is signed in."""
     deadline = time.monotonic() + 60
     while not (link := re.search(r"/sign-in#(\S+)", said.getvalue())):
         assert time.monotonic() < deadline, "the first start says a link"
         time.sleep(0.05)
-    http = httpx2.Client(base_url=url, timeout=60)
+    http = httpx2.Client(base_url=url, timeout=60, **more)
     answer = http.post("/v1/session/link", json={"link": link[1], "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     http.headers["x-csrf-token"] = answer.json()["csrf"]
@@ -49,8 +49,8 @@ def first_admin(url: str, said: io.StringIO) -> httpx2.Client:
 
 
 @contextmanager
-def local_server(empty_database: Any, data: Path) -> Iterator[Any]:
-    """A whole server with accounts of its own; `system.said` is where it says its one-time link."""
+def local_server(empty_database: Any, data: Path, **more: Any) -> Iterator[Any]:
+    """A whole server with accounts of its own, and `more` settings; `system.said` is where it says its one-time link."""
     said = io.StringIO()
 
     class Errors:
@@ -59,7 +59,7 @@ def local_server(empty_database: Any, data: Path) -> Iterator[Any]:
     kept, flowledger.signin.sys = flowledger.signin.sys, Errors  # type: ignore[assignment, attr-defined]
     try:
         with empty_database() as url:
-            settings = settings_for(data, url, roles=("api", "owner", "projector", "grpc"), auth="local")
+            settings = settings_for(data, url, roles=("api", "owner", "projector", "grpc"), **{"auth": "local", **more})
             with running(settings) as found:
                 found.system.said = said
                 yield found

@@ -19,7 +19,7 @@ const GROUPS: { id: string; on: string[]; fields: Field[] }[] = [
     id: "people",
     on: ["bpmn:UserTask"],
     fields: [
-      { of: "flowledger:Task", name: "strategy", choices: ["", "role", "skill", "least_loaded", "round_robin", "weighted", "first"] },
+      { of: "flowledger:Task", name: "strategy", choices: ["", "role", "skill", "least_loaded", "round_robin", "weighted", "recommended", "first"] },
       ...["reference", "groups", "users", "skills", "fallback", "assignTimeout", "notBy"].map((name): Field => ({ of: "flowledger:Task", name })),
       { of: "flowledger:Task", name: "stepUp", choices: ["", "true"] },
     ],

@@ -1,6 +1,6 @@
 import { Table } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useLayoutEffect, useRef, type ReactNode } from "react";
-import { useNarrow } from "./Folded";
 
 /** Each cell knows the head of its column; where rows stand as cards it is shown beside (app.css). */
 function name(box: HTMLElement) {
@@ -8,9 +8,11 @@ function name(box: HTMLElement) {
   for (const row of box.querySelectorAll("tbody tr")) [...row.children].forEach((cell, n) => cell.setAttribute("data-head", heads[n] ?? ""));
 }
 
-/** A table with more columns than a phone has room for: there each row is a card, so that nothing is cut; elsewhere it scrolls when it must. */
+const PHONE = 768;
+
+/** A table with more columns than a phone has room for, or the window: there each row is a card, so that nothing is cut; elsewhere it scrolls when it must. */
 export function Wide({ children, ...scroll }: { children: ReactNode; minWidth: number; mah?: number; mt?: string; type?: "native" }) {
-  const narrow = useNarrow();
+  const narrow = !(useMediaQuery(`(min-width: ${Math.max(PHONE, scroll.minWidth)}px)`, undefined, { getInitialValueInEffect: false }) ?? true);
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const there = box.current;

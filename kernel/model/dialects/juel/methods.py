@@ -12,7 +12,7 @@ from typing import Any
 
 import re2
 
-from flowledger.kernel.model.dialects.juel.coerce import Wrong, equal, exact, is_number, said, to_number, to_text
+from flowledger.kernel.model.dialects.juel.coerce import Wrong, exact, is_number, said, to_number, to_text
 
 #: characters that `concat`, `replace` and the like may make
 TEXT_MAX = 1_000_000
@@ -47,8 +47,15 @@ def _get(items: list[Any], i: Any) -> Any:
     return items[at]
 
 
+def _equals(a: Any, b: Any) -> bool:
+    """Java's `equals`, which converts nothing: a text is no number, and nothing is wrong with asking. Numbers are by their values, since JSON has one kind."""
+    if is_number(a) and is_number(b):
+        return exact(a) == exact(b)
+    return type(a) is type(b) and bool(a == b)
+
+
 def _place(items: list[Any], wanted: Any) -> int:
-    return next((n for n, v in enumerate(items) if equal(v, wanted)), -1)
+    return next((n for n, v in enumerate(items) if _equals(v, wanted)), -1)
 
 
 def _part(items: list[Any], begin: Any, end: Any) -> list[Any]:

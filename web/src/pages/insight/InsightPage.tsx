@@ -11,6 +11,7 @@ import { Parts } from "~/shared/Parts";
 import { save } from "~/shared/save";
 import { Empty, Failed, PageHead } from "~/shared/states";
 import { GROUPS, LAST, LASTS, TABS, lastOf, spanOf, textOf, type Search } from "./asked";
+import { Advice } from "./Advice";
 import { Anomalies } from "./Anomalies";
 import { Bottlenecks } from "./Bottlenecks";
 import { Comparison } from "./Comparison";
@@ -22,10 +23,10 @@ import { Processes } from "./Processes";
 import { Variants } from "./Variants";
 import { WhatIf } from "./WhatIf";
 
-const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions, forecast: Forecast, anomalies: Anomalies, whatif: WhatIf } as const;
+const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions, forecast: Forecast, anomalies: Anomalies, whatif: WhatIf, advice: Advice } as const;
 /** Parts that look at all versions, and that choose their time themselves: what would change nothing isn't there. */
-const ANY_VERSION = new Set<string>(["compare", "forecast", "anomalies"]);
-const ANY_TIME = new Set<string>(["forecast", "whatif"]);
+const ANY_VERSION = new Set<string>(["compare", "forecast", "anomalies", "advice"]);
+const ANY_TIME = new Set<string>(["forecast", "whatif", "advice"]);
 const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/csv" } as const;
 
 /** What was done, how long it took and where it waits. The address has the whole question. */

@@ -4,9 +4,9 @@ export type Search = Record<string, string>;
 export const LASTS = { "1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000, "90d": 90 * 86_400_000, "1y": 366 * 86_400_000 } as const;
 export type Last = keyof typeof LASTS;
 export const LAST: Last = "30d";
-export const TABS = ["time", "heat", "bottlenecks", "variants", "compare", "predict", "forecast", "anomalies", "whatif"] as const;
+export const TABS = ["time", "heat", "bottlenecks", "variants", "compare", "predict", "forecast", "anomalies", "whatif", "advice"] as const;
 /** What belongs together: on a phone they are chosen from a list. */
-export const GROUPS = { was: ["time", "heat", "bottlenecks", "variants", "compare", "anomalies"], comes: ["predict", "forecast", "whatif"] } as const;
+export const GROUPS = { was: ["time", "heat", "bottlenecks", "variants", "compare", "anomalies"], comes: ["predict", "forecast", "whatif", "advice"] } as const;
 export const HEATS = ["frequency", "duration", "waiting", "errors"] as const;
 export type Heat = (typeof HEATS)[number];
 

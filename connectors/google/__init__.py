@@ -1,0 +1,1 @@
+"""Google Cloud by its REST interfaces: Pub/Sub and Cloud Tasks."""

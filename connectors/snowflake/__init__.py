@@ -1,0 +1,1 @@
+"""Snowflake by its SQL REST API (v2)."""

@@ -1,0 +1,88 @@
+"""Strategy `recommended`: who would be done first, with reasons; overrides are recorded; work waits less than by turns."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from test_assignment import asked, people
+from workbench import MINUTE, START_US, Bench
+
+from flowledger.events import commands as c
+
+#: minutes that a task takes, and the share that is done badly and again
+CREW = {"a": (120, 0.2), "b": (25, 0.05), "c": (150, 0.4), "d": (20, 0.0), "e": (90, 0.3), "f": (30, 0.1)}
+
+
+def waits(strategy: str, seed: int) -> tuple[float, float]:
+    """300 tasks, one in eight minutes: the mean wait until one is begun, and until it is done, in minutes; who has several does one after the other."""
+    b, rng = Bench(check=False), random.Random(seed)
+    people(b, **{name: {"groups": ["g"]} for name in CREW})
+    free = dict.fromkeys(CREW, START_US)
+    open_: list[tuple[int, int]] = []
+    waited = done = 0
+    for n in range(300):
+        b.now_us = START_US + n * 8 * MINUTE
+        for at, key in sorted(o for o in open_ if o[0] <= b.now_us):
+            open_.remove((at, key))
+            now, b.now_us = b.now_us, max(at, b.p.meta.now_us)
+            b.do(c.CompleteTask(task=key))
+            b.now_us = max(now, b.now_us)
+        key = b.create(name="x", details={"settings": {"assignment": {"strategy": strategy, "groups": "g"}}})
+        name = b.details(key)["assignee"]
+        lasts, again = CREW[name]
+        minutes = lasts * rng.uniform(0.7, 1.3)
+        while rng.random() < again:
+            minutes += lasts
+        begins = max(free[name], b.now_us)
+        free[name] = begins + round(minutes * MINUTE)
+        waited, done = waited + begins - b.now_us, done + free[name] - b.now_us
+        open_.append((free[name], key))
+    return waited / 300 / MINUTE, done / 300 / MINUTE
+
+
+@pytest.mark.req("D-ASG-006", "D-AI-003", "D-AI-006", "APG-AI-012")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_work_waits_less_than_by_turns_and_is_done_sooner_than_with_whom_has_the_least(seed):
+    by_turns, least, recommended = (waits(s, seed) for s in ("round_robin", "least_loaded", "recommended"))
+    assert recommended[0] < 0.05 * by_turns[0], (recommended, by_turns)
+    assert recommended[1] < 0.85 * least[1], (recommended, least)
+
+
+@pytest.mark.req("APG-AI-003", "APG-AI-012")
+def test_all_who_could_have_it_are_told_with_when_they_would_be_done():
+    b = people(Bench(), ann={"groups": ["g"]}, bob={"groups": ["g"]}, cy={"groups": ["others"]})
+    for name, minutes in (("ann", 10), ("bob", 30)):
+        for _ in range(5):
+            key = b.create(name="x", details={"settings": {"assignment": {"users": [name], "strategy": "first"}}})
+            b.now_us += minutes * MINUTE
+            b.do(c.CompleteTask(task=key))
+    made = asked(b, strategy="recommended", groups="g")
+    # five of their own and three of what is usual (20 min)
+    assert made["assignee"] == "ann" and made["why"] == "would be done in 825 s: 0 open tasks, 5 done and 0 failed before"
+    assert made["behind"] == {"bob": "would be done in 1575 s: 0 open tasks, 5 done and 0 failed before"}
+    again = asked(b, strategy="recommended", groups="g")
+    assert again["assignee"] == "bob" and again["behind"]["ann"] == "would be done in 1650 s: 1 open tasks, 5 done and 0 failed before"
+
+
+def test_of_whom_nothing_is_known_what_is_usual_is_expected_and_the_name_decides():
+    b = people(Bench(), bob={"groups": ["g"]}, ann={"groups": ["g"]})
+    assert [asked(b, strategy="recommended", groups="g")["assignee"] for _ in range(3)] == ["ann", "bob", "ann"]
+
+
+@pytest.mark.req("APG-AI-003")
+def test_an_override_is_recorded_and_so_is_that_the_recommended_was_taken_after_all():
+    b = people(Bench(), ann={"groups": ["g"]}, bob={"groups": ["g"]})
+    key = b.create(name="x", details={"settings": {"assignment": {"strategy": "recommended", "groups": "g"}}})
+    b.do(c.MoveTask(task=key, move="assign", details={"assignee": "bob"}), actor="boss")
+    told = b.details(key)["assignment"]
+    assert (told["why"], told["recommended"], told["override"]) == ("assigned by boss", "ann", True)
+    b.do(c.MoveTask(task=key, move="assign", details={"assignee": "ann"}), actor="boss")
+    assert (b.details(key)["assignment"]["recommended"], b.details(key)["assignment"]["override"]) == ("ann", False)
+
+
+def test_where_nobody_was_recommended_an_assignment_by_hand_overrides_nothing():
+    b = people(Bench(), ann={"groups": ["g"]}, bob={"groups": ["g"]})
+    key = b.create(name="x", details={"settings": {"assignment": {"strategy": "least_loaded", "groups": "g"}}})
+    b.do(c.MoveTask(task=key, move="assign", details={"assignee": "bob"}))
+    assert "override" not in b.details(key)["assignment"]
