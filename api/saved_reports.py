@@ -12,10 +12,11 @@ from flowledger.api import answers as a
 from flowledger.api.directory import After, Page, _delete, _list, _one, _put
 from flowledger.api.edge import ApiRequest, Body, reply
 from flowledger.api.insight import Until
-from flowledger.api.lists import WaitFor, listing, text_of
+from flowledger.api.lists import WaitFor, text_of
 from flowledger.api.openapi import EXPORTED
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import services_of
+from flowledger.api.triggers import _find as trigger_of
 from flowledger.events.avro import encode_json
 from flowledger.events.base import RejectionCode
 from flowledger.kernel import saved_reports as sr
@@ -70,8 +71,12 @@ async def put_saved_report(request: ApiRequest, name: ReportName, data: dict[str
 @delete("/saved-reports/{name:str}", status_code=200, summary="Delete a saved report")
 async def delete_saved_report(request: ApiRequest, name: ReportName) -> Response[a.Stored]:
     """One that is sent by schedule is kept: delete that first."""
-    page = await listing(request, "triggers", {"name": f"{TRIGGER}{name}"}, 1, None, None)
-    if any(row["status"] != "deleted" for row in page["items"]):
+    try:
+        await trigger_of(services_of(request), request, f"{TRIGGER}{name}")
+    except Problem as p:
+        if p.status != 404:
+            raise
+    else:
         raise Problem(RejectionCode.INVALID_STATE, f"the report {name} is sent by schedule: delete its schedule first")
     return await _delete(request, sr.REGISTRY, name)
 
