@@ -92,7 +92,7 @@ export const settings: Record<string, string> = {
   "default_retry": "Wiederholungsregel (JSON, Worte von `flowledger:retry`) der Aufgaben von Workern, für die weder Modell noch Aufgabendefinition etwas sagt; leer: 3 Versuche",
   "instances_max": "Laufende Instanzen je Partition (0: keine Grenze); mehr davon warten",
   "signing_key": "Datei des Ed25519-Schlüssels, der Köpfe des Logs unterschreibt; leer: `data`/keys/ledger.pem, beim ersten Mal angelegt (mit Kafka: keiner); none: nicht unterschrieben",
-  "protect_key": "Schlüssel um die der geschützten Variablen: `file:PATH` oder `env:NAME`; leer: `data`/keys/protect.keys, beim ersten Mal angelegt (mit Kafka: keiner); none",
+  "protect_key": "Schlüssel um die der geschützten Variablen: `file:PATH`, `env:NAME`, `vault:URL/MOUNT/KEY`, `kms:REGION/KEY`, mehrere mit Leerzeichen dazwischen: der erste verschließt, jeder öffnet; leer: `data`/keys/protect.keys, beim ersten Mal angelegt (mit Kafka: keiner); none",
   "head_groups": "Gruppen zwischen zwei unterschriebenen Köpfen einer Partition",
   "head_s": "Längste Zeit, die eine Gruppe auf einen unterschriebenen Kopf wartet, Sekunden",
   "anchors": "Orte außerhalb des Logs, die seine Köpfe aufbewahren: file:PATH oder eine URL, die POST annimmt; leer: Datei `data`/heads.jsonl",
