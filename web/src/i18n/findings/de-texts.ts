@@ -28,7 +28,7 @@ export const written: Record<string, string> = {
   "PROFILE_UNKNOWN": "Ein Profil, das es nicht gibt",
   "PROTECT_CLASS": "Der Name einer Schutzklasse besteht aus kleinen Buchstaben, Ziffern, - und _",
   "PROTECT_NAME": "Ein Name, der nicht geschützt werden kann, oder zu viele Namen",
-  "PROTECT_SEARCH": "Gesucht wird nach Geschütztem nur durch Gleichheit und nur unter einem eigenen Namen",
+  "PROTECT_SEARCH": "So kann nach einem geschützten Namen nicht gesucht werden",
   "PROTECT_SUBJECT": "Ein Prozess handelt von einer einzigen Person",
   "PROTECTED_IN_THE_CLEAR": "Etwas Geschütztes stünde im Klartext",
   "READ_UNDECLARED": "Ein Schritt liest die Ausgabe eines anderen, ohne von ihm abzuhängen",

@@ -36,11 +36,4 @@ export const figures: Record<string, string> = {
   "one of mail and webhook was expected": "erwartet wurde eines von mail und webhook",
   "expected the process … as a schedule makes it, found none": "erwartet wurde der Prozess {1}, wie ein Zeitplan ihn macht, gefunden keiner",
   "the report … is sent by schedule: delete its schedule first": "der Bericht {1} wird nach Zeitplan gesendet: löschen Sie zuerst seinen Zeitplan",
-  "an advice whose gain is simulated was expected: this one's is counted from history": "Erwartet wurde ein Rat, dessen Gewinn simuliert ist: der dieses Rates ist aus der Geschichte gezählt",
-  "an open advice was expected, found one that was … by …": "Erwartet wurde ein offener Rat, gefunden einer mit der Entscheidung {1} von {2}",
-  "expected at most … pieces of advice: refuse some": "Erwartet wurden höchstens {1} Ratschläge: lehnen Sie einige ab",
-  "no advice …": "Kein Rat {1}",
-  "no instance of … has completed yet to learn from": "Noch ist keine Instanz von {1} abgeschlossen, aus der sich lernen ließe",
-  "no instance of … has ended to learn from": "Keine Instanz von {1} ist beendet, aus der sich lernen ließe",
-  "the model is another one now, and the advice doesn't fit it (…): look for advice again": "Das Modell ist inzwischen ein anderes, und der Rat passt nicht dazu ({1}): lassen Sie neu nach Rat suchen",
 };
