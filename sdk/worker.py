@@ -340,6 +340,8 @@ class Worker:
         m.ran(seconds)
         if meter is not None and before is not None and outcome is not None and (figures := meter.end(before, job, m, seconds)) is not None:
             outcome = self._measured(outcome, figures)
+        if outcome is not None:
+            outcome = self._sayable(handler, outcome)
         m.active -= 1
         self._active[job.type] -= 1
         if self.running.get(job.key) is job:
@@ -348,6 +350,16 @@ class Worker:
             self._answer(outcome)
         elif self._draining:
             self._look_idle()
+
+    def _sayable(self, handler: Handler, outcome: f.Outcome) -> f.Outcome:
+        """Itself; or that this attempt failed, where what a handler answered is no JSON: on its way it would end the worker, and with it all others."""
+        try:
+            f.encode(outcome)
+        except (TypeError, ValueError, RecursionError) as e:
+            log.warning("worker %s: %s answered job %d with what is no JSON: %s", self.name, handler.function.__qualname__, outcome.key, e)
+            text = f"{handler.function.__qualname__}: expected an answer that JSON can hold: {e}"[:MESSAGE_MAX]
+            return f.Fail(outcome.key, outcome.fence, text.encode(errors="backslashreplace").decode(), type(e).__name__)
+        return outcome
 
     def _measured(self, outcome: f.Outcome, figures: dict[str, Any]) -> f.Outcome:
         """The same with the figures of its attempt, where the way to the server has a place for them."""
@@ -394,6 +406,7 @@ class Worker:
 
     def _progress(self, job: Job, details: dict[str, Any]) -> None:
         said: list[f.Outcome] = [f.Progress(job.key, job.fence, details)]
+        f.encode(said)  # what is no JSON is told to who says it
         self._loop.call_soon_threadsafe(self._transport.send, said)
 
     async def _extend_now(self, job: Job, seconds: float) -> None:

@@ -132,6 +132,45 @@ async def test_a_handler_says_more_than_variables(place, engine):
     assert (done[two].variables, done[two].status, done[two].result) == ({"sum": 7}, "success", None)
 
 
+SAID = {
+    "an object": lambda job: {"a": object()},
+    "an object by its name": lambda job: Result({"a": 1}, summary=object()),
+    "half a pair": lambda job: {"a": "\ud800"},
+    "a circle": lambda job: (lambda x: x.append(x) or {"a": x})([]),
+    "an error with an object": lambda job: raised(BpmnError("NO", "no", {"a": object()})),
+    "a failure with an object": lambda job: raised(JobFailed("no", variables={"a": object()})),
+    "a message of half a pair": lambda job: raised(ValueError("\ud800")),
+    "progress": lambda job: job.progress(5, rows=object()),
+}
+
+
+def raised(error):
+    raise error
+
+
+async def test_what_no_json_can_hold_harms_its_own_job_only(place, engine):
+    worker = Worker(place.url, name="w")
+
+    def answering(answer):
+        def handler(job: Job):
+            return answer(job)
+
+        return handler
+
+    for name, answer in SAID.items():
+        worker.job(name, inline=True)(answering(answer))
+    worker.job("ok", inline=True)(lambda: {"a": 1})
+    keys = [engine.add(1, name)[0] for name in SAID]
+    async with running(worker) as task:
+        await until(lambda: {x.task for x in engine.asked(c.FailTask)} >= set(keys))
+        engine.add(1, "ok")
+        await until(lambda: len(engine.asked(c.CompleteTask)) == 1)
+        assert not task.done() and worker.metrics.connects == 1
+    said = {x.task: x.message for x in engine.asked(c.FailTask)}
+    assert all("JSON can hold" in said[k] or name == "progress" for k, name in zip(keys, SAID, strict=True)), said
+    assert all(text.isascii() and "expected a variable" not in text for text in said.values()), said
+
+
 async def test_a_job_that_somebody_else_ends_leaves_the_hands(place, engine):
     worker, begun = Worker(place.url, name="w", max_jobs=1), []
 
