@@ -68,8 +68,11 @@ def test_a_first_time_user_draws_saves_tries_deploys_and_runs(open_page: Opened,
     name = f"Leave {uuid.uuid4().hex[:6]}"
     draft = begin(page, name)
     drawn(page)
+    hint = page.get_by_text("The process starts at the circle.")
+    hint.wait_for()
     page.locator("[data-element-id=start] .djs-hit").first.click()
     append(page, "User task", "Ask")
+    hint.wait_for(state="detached")
     append(page, "User task", "Approve")
     append(page, "End event")
     page.get_by_text("v1 · not saved").wait_for()

@@ -15,7 +15,7 @@ import Modeler from "bpmn-js/lib/Modeler";
 import { is } from "bpmn-js/lib/util/ModelUtil";
 import ZeebeBehaviors from "camunda-bpmn-js-behaviors/lib/camunda-cloud";
 import Minimap from "diagram-js-minimap";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import { useLanguage, useText } from "~/i18n";
 import type { Editor, EditorProps, Mark, Shown } from "./editor";
@@ -47,6 +47,7 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
   const adopts = useRef(adopt);
   const say = useRef(t);
   say.current = t;
+  const [empty, setEmpty] = useState(false);
   useEffect(() => (properties ? spoken(properties, wordsOf(language)) : undefined), [properties, language]);
 
   useEffect(() => {
@@ -74,6 +75,7 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
       const stack = get("commandStack");
       tell.current.onChange(bound ? bound.can() : { undo: stack.canUndo(), redo: stack.canRedo() });
       clearTimeout(later);
+      setEmpty(begins(m));
       later = setTimeout(() => (mark(m, marked), show(m, shown)), 50); // an element that comes back by undo has lost its signs
     };
     m.on("commandStack.changed", changed);
@@ -124,6 +126,7 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
           adopts.current = false;
           if (over) return bound.end();
         }
+        setEmpty(begins(m));
         tell.current.onReady(editor);
         get("elementTemplatesLoader").setTemplates(await templates());
       })
@@ -139,7 +142,17 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
       m.destroy();
     };
   }, [dark, language, properties, shared]);
-  return <div ref={box} className="fl-diagram fl-modeler" role="group" aria-label={label} />;
+  return (
+    <div ref={box} className="fl-diagram fl-modeler" role="group" aria-label={label}>
+      {empty && <p className="fl-first">{t("designer.first")}</p>}
+    </div>
+  );
+}
+
+/** Nothing is drawn yet but where it starts. */
+function begins(m: Service): boolean {
+  const shapes = m.get("canvas").getRootElement().children.filter((c: Service) => c.type !== "label");
+  return shapes.length === 1 && is(shapes[0], "bpmn:StartEvent");
 }
 
 /** All of it in sight, right of the palette. */

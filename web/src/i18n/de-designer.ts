@@ -1,4 +1,5 @@
 export const designer: Record<string, string> = {
+  "designer.first": "Am Kreis beginnt der Prozess. Klicken Sie ihn an und wählen Sie aus den Zeichen daneben den nächsten Schritt: das Rechteck ist eine Aufgabe, der Kreis mit dickem Rand beendet den Prozess.",
   "designer.title": "Designer",
   "designer.what": "Zeichnen, prüfen, ausprobieren und bereitstellen.",
   "designer.new": "Neuer Entwurf",

@@ -1,4 +1,5 @@
 export const designer: Record<string, string> = {
+  "designer.first": "The process starts at the circle. Click it and choose the next step from the signs beside it: the rectangle is a task, the circle with a thick line ends the process.",
   "designer.title": "Designer",
   "designer.what": "Draw, check, try and deploy.",
   "designer.new": "New draft",
