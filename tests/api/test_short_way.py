@@ -19,6 +19,7 @@ from flowledger.api.access.rights import rights_of
 from flowledger.api.app import create_app
 from flowledger.api.services import Services
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.infra.people import People
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from tests.api.conftest import RowsInMemory, ScriptedClient
@@ -186,6 +187,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.held: list[Identity] = []
+        self.people = People()
 
     def of_key(self, text: str) -> Identity:
         role = text.removeprefix("key-")

@@ -15,7 +15,7 @@ FILES = sorted(
     p
     for p in FOLDER.rglob("*")
     if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form")
-    and not any(other in p.name for other in (".flowtest.", ".alert.", ".kpi.", ".report."))
+    and not any(other in p.name for other in (".flowtest.", ".alert.", ".kpi.", ".report.", ".schedule."))
 )
 
 
