@@ -40,8 +40,8 @@ class Finding:
         #: tenant -> names of variables that are found by equality
         self.names: Mapping[str, frozenset[str]] = {}
         self._asked_at = float("-inf")
-        #: keys that were destroyed up to then have been seen
-        self._gone_us = 0
+        #: keys that were destroyed up to then (microseconds), and up to that one, have been seen
+        self._gone: tuple[int, str] = 0, ""
 
     async def run(self) -> None:
         """A server without keys has nothing to find."""
@@ -100,10 +100,10 @@ class Finding:
     async def _lose(self, conn: Any) -> None:
         """Of keys that were destroyed since the last look."""
         now_us = time.time_ns() // 1000
-        gone: list[tuple[str, str, int]] = await asyncio.to_thread(self.s.vault.asked, "destroyed_since", self._gone_us, ROWS_MAX)
+        gone: list[tuple[str, str, int]] = await asyncio.to_thread(self.s.vault.asked, "destroyed_since", self._gone, ROWS_MAX)
         for id, tenant, _ in gone:
             await fb.lose(conn, tenant, [id])
-        self._gone_us = gone[-1][2] if len(gone) == ROWS_MAX else max(self._gone_us, now_us - AFTER_US)
+        self._gone = (gone[-1][2], gone[-1][0]) if len(gone) == ROWS_MAX else max(self._gone, (now_us - AFTER_US, ""))
 
     async def erased(self, tenant: str, keys: Sequence[str]) -> None:
         """At once, where somebody has erased a subject here. Raises: psycopg.Error."""
@@ -123,6 +123,6 @@ class Finding:
             digest = await asyncio.to_thread(self.s.vault.digest, tenant, name, value)
             if digest:
                 del out[key]
-                out[f"{fb.FOUND}{name}"] = f"{digest} {encode_json(value).decode()}"
+                out[fb.filter_of(name)] = f"{digest} {encode_json(value).decode()}"
                 seen.append(name)
         return out, seen

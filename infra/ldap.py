@@ -19,7 +19,9 @@ from flowledger.infra.people import Directory
 
 #: sign-ins that wait for their turn; names and passwords that are looked at; groups of one person
 WAITING_MAX, NAME_MAX, PASSWORD_MAX, GROUPS_MAX = 50, 256, 1_000, 1_000
-FOUND, WRONG_PASSWORD = 0, 49
+FOUND, NO_SUCH_OBJECT = 0, 32
+#: what a server says of a bind that isn't to be (RFC 4511, appendix A): the password doesn't fit; it has none; it is locked or out of use
+NOT_THEIRS = frozenset((19, NO_SUCH_OBJECT, 48, 49, 50, 53))
 T = TypeVar("T")
 
 
@@ -85,14 +87,14 @@ class Ldap:
         if d.start_tls and not connection.start_tls(read_server_info=False):
             raise Away("it doesn't speak StartTLS")
         good = bool(connection.bind(read_server_info=False))
-        if not good and connection.result["result"] != WRONG_PASSWORD:
+        if not good and connection.result["result"] not in NOT_THEIRS:
             raise Away(f"a bind was refused: {connection.result['description']}")
         return connection, good
 
     def _reader(self) -> ldap3.Connection:
         connection, good = self._open(self.directory.bind_dn, self._password)
         if not good:
-            raise Away("it doesn't take the password of who looks people up (bind_dn)")
+            raise Away(f"it doesn't take the password of who looks people up (bind_dn): {connection.result['description']}")
         return connection
 
     def _sign_in(self, name: str, password: str) -> Found | None:
@@ -143,6 +145,6 @@ class Ldap:
                 entries.append((entry["dn"], [v.decode("utf-8", "replace") for v in raw]))
         if result["result"] == 4 and most == 2:  # of two nobody knows who is meant
             return entries
-        if result["result"] not in (FOUND, 32):  # 32: no such object
+        if result["result"] not in (FOUND, NO_SUCH_OBJECT):
             raise Away(f"a search was refused: {result['description']}")
         return entries

@@ -113,6 +113,11 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ldap: Directory | None = None
     certificates: Annotated[list[Certificate], Meta(max_length=CERTIFICATES_MAX)] = []
 
+    @property
+    def actors(self) -> frozenset[str]:
+        """Names of those who are known by a certificate."""
+        return frozenset(c.actor for c in self.certificates)
+
     def grants(self, groups: Iterable[str]) -> Grants:
         """What somebody in these groups may do; a group that nobody has listed gives nothing."""
         mine = set(groups)

@@ -16,6 +16,7 @@ from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, lette
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.ledger.recording import Cause
 from flowledger.kernel.operations import OPERATIONS
+from flowledger.kernel.protection import AGAIN_MS, KEYS_AWAY
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits, stock
 
@@ -70,7 +71,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         if request.sender >= 0:
             _consume(d, request, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))
             return d
-        return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(failure.message))
+        return _failed(failure)
     except Exception as defect:
         at = d.at
         _undone(d, counter)
@@ -79,6 +80,13 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         return Broken(at or quarantine.subject(state, request.command), kind_of(defect), values.clean(str(defect)), d.reference())
     finally:
         state.undo = None
+
+
+def _failed(failure: Failure) -> Rejected:
+    """As whoever asked hears it. Keys that are away are no fault of what was asked: it may be asked again as it is."""
+    if failure.code == KEYS_AWAY:
+        return Rejected(RejectionCode.UNAVAILABLE, values.clean(failure.message), AGAIN_MS)
+    return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(failure.message))
 
 
 def _would_break(defect: Exception) -> Rejected:

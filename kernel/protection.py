@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PREFIX = "flk1."
 #: what stands for a value that its reader may not see, and for one whose key is gone. As a result of a form the first means: as it was
 MASKED, ERASED = "[protected]", "[erased]"
+#: code of what can't be done since the keys can't be had, and when a caller may come again (milliseconds)
+KEYS_AWAY, AGAIN_MS = "KEYS_AWAY", 1_000
 #: characters of the reference to a subject
 SUBJECT_MAX = 200
 _TOKEN = re.compile(r"flk1\.([a-z][a-z0-9_-]*)\.([A-Za-z0-9_-]+)\.([0-9]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)")
@@ -180,7 +182,7 @@ def _seal(
         key = vault.key_of(tenant, about or (f"instance:{origin}" if process or held is not None else ""), cls, soft)
         return vault.seal(tenant, key, cls, origin, name, value, soft)
     except KeysAway as e:
-        raise Failure("KEYS_AWAY", f"the keys of protected variables can't be had: {e}") from None
+        raise Failure(KEYS_AWAY, f"the keys of protected variables can't be had: {e}") from None
 
 
 def _key_held(i: Instance | None) -> Sealed | None:
@@ -228,7 +230,7 @@ def whole(d: Any, key: int, name: str, value: Any) -> Any:
     try:
         return _vault(d).seal(d.envelope.tenant, held.key, held.cls, key, name, value, _soft(d))
     except (KeysAway, Erased) as e:
-        raise Failure("KEYS_AWAY", f"the keys of protected variables can't be had: {e}") from None
+        raise Failure(KEYS_AWAY, f"the keys of protected variables can't be had: {e}") from None
 
 
 # --- opening -------------------------------------------------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ def _opened(d: Any, text: str) -> Any:
     try:
         return _vault(d).open(d.envelope.tenant, text, _soft(d))
     except KeysAway as e:
-        raise Failure("KEYS_AWAY", f"the keys of protected variables can't be had: {e}") from None
+        raise Failure(KEYS_AWAY, f"the keys of protected variables can't be had: {e}") from None
 
 
 def opened_values(d: Any, variables: Mapping[str, Any]) -> Mapping[str, Any]:

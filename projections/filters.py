@@ -375,6 +375,12 @@ def activities(w: Where, v: str) -> None:
 DIGEST, FOUND = "flk1.=", "found."
 
 
+class Found(str):
+    """The name of such a filter. It is made in this process only: what a caller has named so is a filter that there isn't."""
+
+    __slots__ = ()
+
+
 class Variable(NamedTuple):
     """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index has what passes by the order of the values.
     `listed`: what an index alone says of it, with its values: all that passes, and at times a few more. Empty: no index has it.
@@ -516,7 +522,7 @@ def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, 
         apply = known.get(name)
         if apply is not None:
             apply(w, value)
-        elif variables and name.startswith(FOUND):  # of the inside: callers' filters of variables begin with var.
+        elif variables and isinstance(name, Found):
             found_by_digest(w, name.removeprefix(FOUND), value)
         elif not (variables and variable_filter(w, name, value)):
             expected = ", ".join(known) + (", var.NAME[op]" if variables else "")

@@ -15,8 +15,8 @@ from flowledger.events.avro import decode_json
 from flowledger.projections import filters as fi
 from flowledger.projections.subjects import KEY, SEALED
 
-#: of a row that has its digest, and what a filter by it begins with
-MARK, FOUND = fi.DIGEST, fi.FOUND
+#: of a row that has its digest
+MARK = fi.DIGEST
 #: that of what waits: from the first to behind the last letter that a class may begin with
 _FIRST, _LAST = "flk1.a", "flk1.{"
 _NAMES = (
@@ -69,6 +69,10 @@ async def lose(conn: Any, tenant: str, keys: Sequence[str]) -> None:
     """What these keys have sealed is found no more."""
     for row in await (await conn.execute(_GONE, (tenant, list(keys), MARK))).fetchall():
         await put(conn, tenant, Place(*row), "")
+
+
+def filter_of(name: str) -> fi.Found:
+    return fi.Found(f"{fi.FOUND}{name}")
 
 
 def equal_to(filter: str) -> str | None:

@@ -91,6 +91,8 @@ class Accounts:
                 raise _refused(f"a user {name} exists already", "ALREADY_EXISTS")
             if await change.rows("SELECT 1 FROM api_keys WHERE actor = %s AND revoked_us = 0 AND expires_us > %s", name, now_us):
                 raise _refused(f"an API key acts as {name}: revoke it, or choose another name", "ALREADY_EXISTS")
+            if name in self.known.people.actors:
+                raise _refused(f"a certificate acts as {name} (people_file): choose another name", "ALREADY_EXISTS")
             if (await change.rows("SELECT count(*) AS n FROM users"))[0]["n"] >= USERS_MAX:
                 raise _refused(f"there are {USERS_MAX} users, more aren't allowed", "RESOURCE_EXHAUSTED")
             await change.rows(

@@ -6,6 +6,7 @@ While a session lasts the directory is asked again every few minutes: who is gon
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections import OrderedDict
 
 import msgspec
@@ -25,6 +26,8 @@ log_ = log("access")
 ATTEMPTS_MAX, LOCKED_S, NAMES_MAX = 10, 300, 10_000
 #: how often the directory is asked about who is signed in (seconds)
 AGAIN_S = 300.0
+#: people in one round whom it can't be asked about until it is taken for away
+AWAY_MAX = 3
 REFUSED = "name and password don't fit, or there were too many attempts: then it goes on in five minutes"
 
 
@@ -82,7 +85,7 @@ class Directory:
 
     def _attempt(self, name: str) -> None:
         """Counted before it is looked at, so that many at once are no more. Raises: Problem (401)."""
-        key, now_us = name[:256].casefold(), self.known.now_us()
+        key, now_us = _key(name), self.known.now_us()
         count, until_us = self._attempts.pop(key, (0, 0))
         if until_us > now_us:
             self._attempts[key] = (count, until_us)
@@ -93,7 +96,7 @@ class Directory:
             self._attempts.popitem(last=False)
 
     def _succeeded(self, name: str) -> None:
-        self._attempts.pop(name[:256].casefold(), None)
+        self._attempts.pop(_key(name), None)
 
     # --- while they are here -------------------------------------------------------------------------------------------------------
 
@@ -107,22 +110,38 @@ class Directory:
                 log_.warning("the directory can't be asked about who is signed in; they stay for now", why=str(e) or type(e).__name__)
 
     async def again(self) -> None:
-        """Raises: Away, Busy, one of `own_tables.AWAY`."""
+        """Whom it can't be asked about stays for now, and the others are looked at all the same. Raises: Away, Busy, one of `own_tables.AWAY`."""
         rows = await self.known.store.rows("SELECT * FROM guests WHERE issuer = %s AND expires_us > %s", LDAP, self.known.now_us())
         people: dict[str, list[Guest]] = {}
+        away_, why = 0, None
         for guest in msgspec.convert(rows, list[Guest]):
             people.setdefault(guest.subject, []).append(guest)
         for dn, sessions in people.items():
             first = sessions[0]
-            found = await self.ldap.still(dn, first.name.removesuffix(self.ldap.directory.suffix))
+            try:
+                found = await self.ldap.still(dn, first.name.removesuffix(self.ldap.directory.suffix))
+            except Away as e:
+                away_, why = away_ + 1, e
+                if away_ >= AWAY_MAX:  # it is the directory, and not one entry in it
+                    raise
+                continue
             if found is None or found.name + self.ldap.directory.suffix != first.name:
                 log_.info("who is gone from the directory is signed out", name=first.name)
                 await self.known.store.end_guests(LDAP, dn, "")
-            elif any(s.groups != found.groups for s in sessions):
-                roles, tenants = self.known.people.grants(found.groups)
+                continue
+            roles, tenants = self.known.people.grants(found.groups)
+            if any((s.groups, s.roles, s.tenants) != (found.groups, roles, tenants) for s in sessions):
                 async with self.known.store.change() as change:
                     await change.rows(
                         "UPDATE guests SET groups = %s, roles = %s, tenants = %s WHERE issuer = %s AND subject = %s",
                         found.groups, roles, tenants, LDAP, dn,
                     )  # fmt: skip
         await self.known.refresh()
+        if why is not None:
+            raise why
+
+
+def _key(name: str) -> str:
+    """One for all that a directory takes for the same name (RFC 4518): its spaces, cases and forms of letters, and signs that nobody sees, don't count."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name[:256]).casefold())
+    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Mn"))

@@ -123,7 +123,7 @@ class Known:
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
         self._by_verifier: dict[bytes, Key] = {}
-        #: names that users have, or that keys act as: no issuer can give them
+        #: names that users have, or that keys and certificates act as: no issuer can give them
         self._names: frozenset[str] = frozenset()
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._identities: OrderedDict[bytes, Identity] = OrderedDict()
@@ -143,7 +143,7 @@ class Known:
             self.users, self.keys = {u.name: self._granted(u) for u in users}, {k.id: k for k in keys}
             self._by_verifier = {k.verifier: k for k in keys}
             now_us = self.now_us()
-            taken = (*self.users, *(k.actor for k in keys if not k.revoked_us and k.expires_us > now_us))
+            taken = (*self.users, *(k.actor for k in keys if not k.revoked_us and k.expires_us > now_us), *self.people.actors)
             self._names = frozenset(n for n in taken if self.provisioned(n) is None)
             self._version = version
             self._identities.clear()
@@ -233,7 +233,7 @@ class Known:
         if actor in self._names:
             if (user := self.users.get(actor)) is not None and user.managed:
                 raise Problem("FORBIDDEN", f"{actor} has been deactivated by who provisions people here")
-            raise Problem("FORBIDDEN", f"the name {actor} that the issuer gives is that of a user or of an API key here")
+            raise Problem("FORBIDDEN", f"the name {actor} that the issuer gives is that of a user or of a program here")
 
     # --- who is it -----------------------------------------------------------------------------------------------------------
 

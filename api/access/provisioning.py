@@ -59,7 +59,9 @@ class Provisioning:
     async def by(self, kind: str, attribute: str, value: str) -> list[Row] | None:
         """None: no index answers that."""
         condition = _BY.get((kind, attribute.lower()))
-        return None if condition is None else await self._rows(kind, condition, value)
+        if condition is None:
+            return None
+        return [] if "\0" in value else await self._rows(kind, condition, value)  # no row has that, and none is asked for it
 
     async def page(self, kind: str, after: int, count: int) -> tuple[int, list[Row]]:
         """(how many there are, a page in the order of names)."""
@@ -105,6 +107,8 @@ class Provisioning:
                 raise UniquenessException(detail=f"userName: there is an account {kept[0]['name']}")
             if await change.rows("SELECT 1 FROM api_keys WHERE actor = %s AND revoked_us = 0 AND expires_us > %s", name, now_us):
                 raise UniquenessException(detail=f"userName: an API key acts as {name}")
+            if name in self.accounts.known.people.actors:
+                raise UniquenessException(detail=f"userName: a certificate acts as {name}")
             if not kept and (await change.rows("SELECT count(*) AS n FROM users"))[0]["n"] >= USERS_MAX:
                 raise Problem("RESOURCE_EXHAUSTED", f"there are {USERS_MAX} users, more aren't allowed")
             await change.rows(
@@ -128,7 +132,7 @@ class Provisioning:
             wanted = await asyncio.to_thread(changed, m.user_of(row, ""))
             if wanted is None:
                 return
-            active = wanted.active is not False
+            active = row.active if wanted.active is None else wanted.active  # what isn't said stays: nobody comes back by silence
             await change.rows(
                 "UPDATE people SET external_id = %s, profile = %s, version = version + 1, changed_us = %s WHERE id = %s",
                 _external(wanted.external_id), Jsonb(_profile(wanted)), self.accounts.now_us(), id,
@@ -268,7 +272,7 @@ def _ids(group: m.Group) -> set[str]:
             raise InvalidValueException(
                 detail=f"members: users were expected, found a {member.type[:40]}: groups have no groups in them here"
             )
-        if not member.value:
+        if not member.value or "\0" in member.value:
             raise InvalidValueException(detail="members: each has a value, the id of a user")
         found.add(member.value)
     if len(found) > USERS_MAX:

@@ -139,11 +139,11 @@ class PostgresKeys:
         )
         return [Kept(*row) for row in found]
 
-    def destroyed_since(self, since_us: int, many: int) -> list[tuple[str, str, int]]:
-        """(id, tenant, when), in the order of time."""
+    def destroyed_since(self, since: tuple[int, str], many: int) -> list[tuple[str, str, int]]:
+        """(id, tenant, when), in the order of time and then of ids; `since`: when, and the last id of then."""
         found = self._ask(
-            "SELECT id, tenant, destroyed_us FROM flowledger_keys.data_keys WHERE destroyed_us > greatest(%s, 0) ORDER BY destroyed_us, id LIMIT %s",
-            (since_us, many),
+            "SELECT id, tenant, destroyed_us FROM flowledger_keys.data_keys WHERE destroyed_us > 0 AND (destroyed_us, id) > (%s, %s) ORDER BY destroyed_us, id LIMIT %s",
+            (*since, many),
         )
         return [(str(id), str(tenant), int(at)) for id, tenant, at in found]
 

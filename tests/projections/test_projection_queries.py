@@ -100,6 +100,7 @@ def _iso(us: int) -> str:
     [
         ({"colour": "red"}, "filters"), ({"version": "x"}, "version"), ({"parent": "abc"}, "key"), ({"started_from": "soon"}, "time"),
         ({"has_incident": "maybe"}, "true"), ({"var.x[like]": "1"}, "eq"), ({"parent": "9" * 30}, "key"), ({"priority": "odd"}, "low"),
+        ({"found.iban": "x"}, "filters"),  # a name of the inside
     ],
 )  # fmt: skip
 async def test_bad_filters_say_what_was_expected(reader, given, word):

@@ -88,6 +88,21 @@ class Shop:
         return grpc.StatusCode.OK
 
 
+async def test_a_name_that_the_file_gives_to_a_certificate_is_nobody_else_s(world: World):
+    world.known.people = People(certificates=[Certificate(dns="worker.example", actor="worker", roles=["machine"])])
+    admin = await world.admin()
+    for actor in ("worker", "other"):
+        said = await admin.post("/v1/users", json={"name": actor, "roles": ["viewer"]})
+        assert said.status_code == (409 if actor == "worker" else 201), said.text
+    with pytest.raises(Problem, match="a user or of a program"):
+        world.known.stranger("worker")
+    world.known.stranger("worker2")
+    key = (await admin.post("/v1/api-keys", json={"name": "scim", "actor": "entra", "roles": ["provisioner"]})).json()["key"]
+    user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "worker"}
+    said = await world.client(key).post("/scim/v2/Users", json=user)
+    assert (said.status_code, said.json()["scimType"]) == (409, "uniqueness")
+
+
 def test_who_shows_which_certificate_is_known_over_http_and_grpc(empty_database, tmp_path, monkeypatch):
     monkeypatch.setattr(server_tls, "LOOK_S", 0.0)
     shop = Shop(tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import ldap3
 import pytest
 import trustme
 
@@ -162,6 +163,12 @@ async def test_ten_wrong_ones_lock_a_name_for_five_minutes(world, slapd):
     world.clock.passes(LOCKED_S)
     assert (await signs_in(world, "ann", PEOPLE["ann"][0]))[0].status_code == 200
     d._attempts.clear()
+    same = [" ann", "ANN\t", "a\u00adnn", "\uff41nn", "a nn", "ann\u200b"] * 2
+    for name in same[:ATTEMPTS_MAX]:
+        assert (await signs_in(world, name, "wrong"))[0].status_code == 401
+    said, _ = await signs_in(world, "ann", PEOPLE["ann"][0])
+    assert said.status_code == 401 and len(d._attempts) == 1, "a directory takes them for one name, so they are one here"
+    d._attempts.clear()
     for n in range(directory_of.NAMES_MAX + 5):
         d._attempt(f"name-{n}")
     assert len(d._attempts) == directory_of.NAMES_MAX
@@ -201,8 +208,48 @@ async def test_who_is_gone_is_out_and_what_groups_say_holds(world, slapd):
     await d.again()
     assert (await tom.get("/v1/instances")).status_code == 403 and held.ended.is_set(), "in no group any more"
     slapd.root.delete(dn)
-    await d.again()
+    real = d.ldap.still
+
+    async def still(asked: str, name: str) -> Any:
+        if asked != dn:
+            raise Away("not this one")
+        return await real(asked, name)
+
+    d.ldap.still = still  # type: ignore[method-assign]
+    with pytest.raises(Away, match="not this one"):
+        await d.again()
+    d.ldap.still = real  # type: ignore[method-assign]
     assert (await tom.get("/v1/me")).status_code == 401 and (await ann.get("/v1/me")).status_code == 200
+
+
+async def test_what_the_file_says_of_groups_after_a_start_holds_for_who_is_signed_in(world, slapd):
+    d = directory(world, slapd)
+    _, ann = await signs_in(world, "ann", PEOPLE["ann"][0])
+    assert (await ann.get("/v1/me")).json()["roles"] == ["operator"]
+    world.known.people = People(groups=[Granted(name="flowledger-operators", roles=["viewer"])], ldap=d.ldap.directory)
+    await d.again()
+    me = (await ann.get("/v1/me")).json()
+    assert (me["roles"], me["tenants"]) == (["viewer"], [""])
+
+
+@pytest.mark.parametrize("code", sorted(ldap_of.NOT_THEIRS))
+async def test_a_bind_that_is_refused_for_whom_it_is_is_a_wrong_password_and_no_directory_that_is_away(slapd, monkeypatch, code):
+    """Servers say 48 of an entry without a password, 53 or 19 of one that is locked; 52 is the server's own trouble."""
+    ldap = Ldap(settings(slapd))
+    real = ldap3.Connection.bind
+
+    def bind(self: Any, *given: Any, **more: Any) -> bool:
+        if self.user == READER:
+            return bool(real(self, *given, **more))
+        self.result = {"result": refused, "description": "said so"}
+        return False
+
+    monkeypatch.setattr(ldap3.Connection, "bind", bind)
+    refused = code
+    assert await ldap.sign_in("ann", PEOPLE["ann"][0]) is None
+    refused = 52
+    with pytest.raises(Away, match="said so"):
+        await ldap.sign_in("ann", PEOPLE["ann"][0])
 
 
 async def test_a_directory_that_is_away_is_said_so_and_accounts_of_here_go_on(world, slapd):

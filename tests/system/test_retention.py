@@ -163,6 +163,22 @@ async def test_values_of_a_class_go_and_the_rest_stays(place, database, tmp_path
         assert not [f for r in reports for f in r.findings]
 
 
+def test_keys_that_went_at_once_are_told_in_pages_and_each_of_them(database):
+    store = PostgresKeys(lambda: database)
+    try:
+        for n in range(5):
+            store.put(f"at-once-{n}", "pages", f"s{n}", "personal", "w", b"k", 1)
+        store.retire([f"at-once-{n}" for n in range(5)], 2)
+        store.destroy_keys([f"at-once-{n}" for n in range(5)], 9_000)
+        seen, since = [], (8_999, "")
+        while page := store.destroyed_since(since, 2):
+            seen += [id for id, tenant, at in page if (tenant, at) == ("pages", 9_000)]
+            since = page[-1][2], page[-1][0]
+        assert seen == [f"at-once-{n}" for n in range(5)]
+    finally:
+        store.close()
+
+
 def test_a_retired_key_opens_and_seals_no_more(database, tmp_path):
     now = [0.0]
     store = PostgresKeys(lambda: database)

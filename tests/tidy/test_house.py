@@ -36,6 +36,13 @@ def test_each_folder_is_linked_into_the_package():
         assert link.is_symlink() and link.resolve() == (ROOT / name).resolve(), f"src/flowledger/{name} should link to {name}/"
 
 
+def test_links_stay_in_the_house():
+    for path in tracked():
+        link = ROOT / path
+        if link.is_symlink():
+            assert not link.readlink().is_absolute() and link.resolve().is_relative_to(ROOT), f"{path} leads to {link.readlink()}"
+
+
 def test_nothing_names_a_path_of_a_machine():
     bad = re.compile(rb"(?<![\w.])/(?:work|farm|root)/")
     for path in tracked():
