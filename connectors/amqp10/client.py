@@ -59,6 +59,14 @@ def refusal(error: Any) -> Refused | None:
     return Refused(condition or "amqp:internal-error", description)
 
 
+def _whole(value: Any, otherwise: int | None = None) -> int:
+    """A number of a frame; `otherwise` where it is left out. Raises: TypeError."""
+    found = otherwise if value is None else value
+    if type(found) is not int:
+        raise TypeError(f"expected a number, found {type(found).__name__}")
+    return found
+
+
 class Link:
     """`role`: True receives. `credit`: messages that the other side (of one that sends), or we (of one that receives), still take."""
 
@@ -162,9 +170,9 @@ class Connection:
     async def _pump(self) -> None:
         try:
             while True:
-                async with asyncio.timeout(2 * IDLE_S):
+                async with asyncio.timeout(2 * IDLE_S):  # what it is answered counts, too: it may have ceased to read
                     kind, fields, rest = await self._read()
-                await self._on(kind, fields, rest)
+                    await self._on(kind, fields, rest)
                 self._tell()
         except TimeoutError:
             self.lost = ConnectionError("the server has been silent for too long")
@@ -200,12 +208,14 @@ class Connection:
 
     async def _on(self, kind: int, fields: list[Any], rest: bytes) -> None:
         if kind == _OPEN:
+            if self._opened:
+                raise ConnectionError("the server has opened the connection twice")
             self._opened = True
-            self._frame_max = max(512, min(FRAME_BYTES_MAX, FRAME_BYTES_MAX if fields[2] is None else fields[2]))
-            if fields[4]:
-                self._tasks.append(asyncio.create_task(self._beat(max(fields[4] / 2000, 0.1)), name="amqp 1.0: signs of life"))
+            self._frame_max = max(512, min(FRAME_BYTES_MAX, _whole(fields[2], FRAME_BYTES_MAX)))
+            if idle_ms := _whole(fields[4], 0):
+                self._tasks.append(asyncio.create_task(self._beat(max(idle_ms / 2000, 0.1)), name="amqp 1.0: signs of life"))
         elif kind == _BEGIN:
-            self._begun, self._window = True, fields[2]
+            self._begun, self._window = True, _whole(fields[2])
         elif kind == _ATTACH:
             self._attached(fields)
         elif kind == _FLOW:
@@ -213,12 +223,14 @@ class Connection:
         elif kind == _TRANSFER:
             self._transfer(fields, rest)
         elif kind == _DISPOSITION and fields[0]:
-            state = fields[4] or _ACCEPTED
-            for number in range(fields[1], (fields[1] if fields[2] is None else fields[2]) + 1):
-                if number in self._outcomes and isinstance(state, Described) and state.code in OUTCOMES:
-                    self._outcomes[number] = state
+            state, first = fields[4] or _ACCEPTED, _whole(fields[1])
+            last = _whole(fields[2], first)
+            if isinstance(state, Described) and state.code in OUTCOMES:
+                for number in self._outcomes:  # of ours: what the other side names may be all numbers that there are
+                    if first <= number <= last:
+                        self._outcomes[number] = state
         elif kind == _DETACH:
-            if (link := self._theirs.get(fields[0])) is not None:
+            if (link := self._theirs.pop(fields[0], None)) is not None:
                 link.ended = refusal(fields[2]) or Refused("amqp:link:detach-forced", "the server has ended the link")
         elif kind in (_END, _CLOSE):
             raise refusal(fields[0]) or ConnectionError("the server has ended the connection")
@@ -230,16 +242,16 @@ class Connection:
                 self._theirs[handle] = link
                 if fields[5 if link.role else 6] is None:  # the reason comes with the detach that follows
                     return
-                link.attached, link.largest = True, fields[10] or 0
+                link.attached, link.largest = True, _whole(fields[10], 0)
                 if link.role:
-                    link.count = fields[9] or 0
+                    link.count = _whole(fields[9], 0)
 
     async def _flow(self, fields: list[Any]) -> None:
         # what it has not seen yet counts against its window
-        self._window = max(0, (fields[0] or 0) + fields[1] - self._sent)
+        self._window = max(0, _whole(fields[0], 0) + _whole(fields[1]) - self._sent)
         link = self._theirs.get(fields[4]) if fields[4] is not None else None
         if link is not None and not link.role:
-            link.credit = max(0, (fields[5] or 0) + (fields[6] or 0) - link.count)
+            link.credit = max(0, _whole(fields[5], 0) + _whole(fields[6], 0) - link.count)
         if fields[9]:  # it asks how things are here
             await self._write(_FLOW, self._windows())
 
@@ -249,8 +261,9 @@ class Connection:
     def _transfer(self, fields: list[Any], payload: bytes) -> None:
         self._received = (self._received + 1) % _ROUND
         link = self._theirs[fields[0]]
-        if fields[1] is not None:
-            link.delivery = fields[1]
+        if not link.role or link.credit <= 0:
+            raise ConnectionError("the server sends what nobody has asked for")
+        link.delivery = _whole(fields[1], link.delivery)
         link.size += len(payload)
         if link.size <= MESSAGE_BYTES_MAX:
             link.part += payload
@@ -266,7 +279,8 @@ class Connection:
     async def attach(self, address: str, *, receives: bool, own: str = "", settled: bool = False, kind: str = "") -> Link:
         """`own`: our address, where answers go. `settled`: what is sent is not confirmed. `kind`: `queue` or `topic`, for brokers that make an address
         when it is asked for. Raises: Refused, OSError, EOFError."""
-        link = Link(f"flowledger-{uuid.uuid4()}", len(self._links), receives)
+        taken = {link.handle for link in self._links}
+        link = Link(f"flowledger-{uuid.uuid4()}", next(n for n in range(len(taken) + 1) if n not in taken), receives)
         self._links.append(link)
         there: list[Any] = [address] if not kind else [address, *[None] * (9 if receives else 5), Symbol(kind)]
         source, target = (there, [own] if own else []) if receives else ([own] if own else [], there)
@@ -280,7 +294,8 @@ class Connection:
         return link
 
     async def detach(self, link: Link) -> None:
-        """For good."""
+        """For good; another link may have its handle."""
+        self._links.remove(link)
         await self._write(_DETACH, [UInt(link.handle), True])
 
     async def allow(self, link: Link, credit: int) -> None:
@@ -325,11 +340,13 @@ class Connection:
 
     async def close(self) -> None:
         """What is handed out and not settled goes back. Whatever the server says to it: what counts has been said."""
-        with contextlib.suppress(OSError, EOFError, Refused, TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                if self.lost is None and self._opened:
-                    await self._write(_CLOSE, [])
-                    await self._until(lambda: None)
-        for task in self._tasks:
-            task.cancel()
-        self.writer.close()
+        try:
+            with contextlib.suppress(OSError, EOFError, Refused, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    if self.lost is None and self._opened:
+                        await self._write(_CLOSE, [])
+                        await self._until(lambda: None)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self.writer.close()

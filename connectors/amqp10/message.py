@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flowledger.connectors import reach
-from flowledger.connectors.amqp10.types import Described, Garbled, Symbol, UByte, UInt, ULong, decode, encode
+from flowledger.connectors.amqp10.types import Described, Garbled, Symbol, UByte, UInt, ULong, decode_all, encode
 from flowledger.connectors.sources.shared import text, value_of
 
 DEPTH_MAX = 20
@@ -65,12 +65,10 @@ def _typed(value: Simple) -> Any:
 def sections(raw: bytes) -> dict[int, list[Any]]:
     """Code of a section -> those of it. Raises: Garbled."""
     found: dict[int, list[Any]] = {}
-    while raw:
-        section, size = decode(raw)
+    for section in decode_all(raw):
         if not isinstance(section, Described) or not isinstance(section.code, int):
             raise Garbled("it has something that is no section")
         found.setdefault(section.code, []).append(section.value)
-        raw = raw[size:]
     return found
 
 
@@ -84,10 +82,10 @@ def read(raw: bytes, kind: str) -> tuple[dict[str, Any], str]:
         context |= dict(zip(_NAMES, map(plain, found.get(_PROPERTIES, [[]])[0]), strict=False))
         context |= {"properties": plain(found.get(_APPLICATION, [{}])[0]), "annotations": plain(found.get(_ANNOTATIONS, [{}])[0])}
         header = [*found.get(_HEADER, [[]])[0], *[None] * 5]
-        context |= {"redelivered": bool(header[4]), "deliveries": int(header[4] or 0), "priority": header[1]}
-    except (Garbled, TypeError) as e:
+        context |= {"redelivered": bool(header[4]), "deliveries": int(header[4] or 0), "priority": plain(header[1])}
+        body: Any = b"".join(found[_DATA]) if _DATA in found else found.get(_VALUE, [None])[0]
+    except (ValueError, TypeError, OverflowError) as e:  # garbled, or a field of another type than the standard says
         return {**context, "payload": text(raw[:1000])}, f"it can't be read as a message of AMQP 1.0: {e}"
-    body: Any = b"".join(found[_DATA]) if _DATA in found else found.get(_VALUE, [None])[0]
     if _SEQUENCE in found:
         rows = plain(found[_SEQUENCE])
         context["payload"] = rows[0] if len(rows) == 1 else rows

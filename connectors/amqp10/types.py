@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import uuid
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 #: of values within values; of entries in all of one message or frame
@@ -149,8 +151,26 @@ class _Reader:
 def decode(raw: bytes) -> tuple[Any, int]:
     """The first value, and how many bytes it has. Raises: Garbled."""
     reader = _Reader(raw)
-    try:
+    with _garbled():
         return reader.value(), reader.at
+
+
+def decode_all(raw: bytes) -> list[Any]:
+    """Value after value, together of no more entries than one may have. Raises: Garbled."""
+    reader, found = _Reader(raw), list[Any]()
+    with _garbled():
+        while reader.at < len(raw):
+            reader.left -= 1
+            if reader.left < 0:
+                raise Garbled("too many entries")
+            found.append(reader.value())
+    return found
+
+
+@contextlib.contextmanager
+def _garbled() -> Iterator[None]:
+    try:
+        yield
     except Garbled:
         raise
     except (ValueError, TypeError, struct.error, OverflowError) as e:  # no text, a map whose keys can't be keys

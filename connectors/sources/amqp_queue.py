@@ -4,6 +4,7 @@ and one that comes again is known by its message id, or by the key of the trigge
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Self
@@ -138,14 +139,15 @@ class ServiceBusQueue(AmqpQueue):
         await servicebus.let_in(self.connection, config["namespace"], self.address, config["key_name"], key, int(time.time()))
 
     async def _come(self) -> None:
-        """The token is renewed meanwhile."""
+        """The token is renewed meanwhile, and where there is always something as well."""
         while True:
-            try:
-                async with asyncio.timeout(max(0.0, self._again_s - time.monotonic())):
-                    return await self.connection.come(self.link)
-            except TimeoutError:
+            if (left := self._again_s - time.monotonic()) <= 0:
                 async with asyncio.timeout(PATIENCE_S):
                     await self.let_in()
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    return await self.connection.come(self.link)
 
 
 def _away(e: BaseException) -> Away:

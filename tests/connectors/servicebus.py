@@ -71,7 +71,9 @@ class _Client:
         self.allowed: set[str] = set()
         #: handle -> (address, whether the client sends)
         self.links: dict[int, tuple[str, bool]] = {}
+        #: handle -> what it may still be given, and what it was
         self.credit: dict[int, int] = {}
+        self.counts: dict[int, int] = {}
         self.locked: dict[int, tuple[str, bytes, int]] = {}
         self.number = 0
         self.parts = bytearray()
@@ -103,7 +105,7 @@ class _Client:
                 elif kind == 0x12:
                     self.attach(fields)
                 elif kind == 0x13 and fields[4] is not None:
-                    self.credit[fields[4]] = fields[6]
+                    self.credit[fields[4]] = (fields[5] or 0) + fields[6] - self.counts.get(fields[4], 0)
                 elif kind == 0x14:
                     self.transfer(fields)
                 elif kind == 0x15:
@@ -130,6 +132,7 @@ class _Client:
         if address == "$cbs" or (address in self.bus.entities and address in self.allowed):
             self.write(p.AttachFrame(name, handle, not receives, 0, 0, source, target, None, None, count, 1_048_576, *[None] * 3))
             self.links[handle] = (address, not receives)
+            self.credit[handle] = self.counts[handle] = 0
             if not receives:
                 self.write(p.FlowFrame(1, 5000, 1, 5000, handle, 0, 100))
             return
@@ -170,6 +173,7 @@ class _Client:
 
     def give(self, handle: int, raw: bytes, name: str, count: int) -> None:
         self.number += 1
+        self.counts[handle] += 1
         self.write(p.TransferFrame(handle, self.number, str(self.number).encode(), 0, False, False, payload=raw))
         if name:
             self.locked[self.number] = (name, raw, count)

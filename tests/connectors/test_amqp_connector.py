@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowledger.connectors.amqp10.types import DEPTH_MAX, ENTRIES_MAX, Garbled, decode, encode
+from flowledger.connectors.amqp10.client import Connection, Link
+from flowledger.connectors.amqp10.types import DEPTH_MAX, ENTRIES_MAX, Described, Garbled, decode, encode
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.test_connector_checks import said
 from tests.connectors.test_http_connector import failure
@@ -184,3 +185,33 @@ def test_bombs_and_halves_are_refused(raw: bytes):
 def test_the_most_entries_are_read():
     raw = b"\xf0\x00\x00\x00\x05" + ENTRIES_MAX.to_bytes(4, "big") + b"\x40"
     assert decode(raw)[0] == [None] * ENTRIES_MAX
+
+
+# --- what another side may not do ---------------------------------------------------------------------------------------
+
+
+def _frame(*fields: Any) -> list[Any]:
+    return [*fields, *[None] * (14 - len(fields))]
+
+
+async def test_an_outcome_of_all_numbers_that_there_are_is_that_of_ours():
+    connection = Connection("h")
+    connection._outcomes = {3: None}
+    await connection._on(0x15, _frame(True, 0, 2**32 - 1, True, Described(0x24, [])), b"")
+    assert connection._outcomes == {3: Described(0x24, [])}
+
+
+async def test_no_more_is_taken_than_was_asked_for():
+    connection, link = Connection("h"), Link("l", 0, True)
+    connection._theirs[0], link.credit = link, 2
+    for number in (1, 2):
+        await connection._on(0x14, _frame(0, number), b"ab")
+    assert [*link.come] == [(1, b"ab"), (2, b"ab")]
+    with pytest.raises(ConnectionError, match="asked for"):
+        await connection._on(0x14, _frame(0, 3), b"ab")
+
+
+@pytest.mark.parametrize(("kind", "fields"), [(0x11, [0, 0, None]), (0x10, ["c", "h", "many"]), (0x13, [0, "all"])])
+async def test_a_number_that_is_none_is_refused_where_it_comes(kind: int, fields: list[Any]):
+    with pytest.raises(TypeError):
+        await Connection("h")._on(kind, _frame(*fields), b"")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flowledger.connectors.amqp10 import servicebus
+from flowledger.connectors import reach
+from flowledger.connectors.amqp10 import client, servicebus
 from flowledger.connectors.amqp10.message import written
+from flowledger.connectors.sources.amqp_queue import ServiceBusQueue
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.servicebus import ServiceBus
 from tests.connectors.test_connector_checks import said
@@ -133,6 +137,33 @@ GOOD = {"namespace": "n.servicebus.windows.net", "entity": "q", "keyName": "k", 
 def test_findings(inputs, words: str):
     found = said(inputs, {}, "flowledger:servicebus")
     assert bool(found) == bool(words) and (not words or words in found[0][2]), found
+
+
+async def test_links_that_are_done_with_leave_their_handles_to_others(bus: ServiceBus):
+    """A server takes so many handles (255), and a source that is read for weeks puts token after token."""
+    connection = await client.Connection.over(await reach.socket_to("127.0.0.1", bus.port), None, "h", "", "", "")
+    for _ in range(3):
+        await servicebus.let_in(connection, "127.0.0.1", "orders", "sender", SECRET, int(time.time()))
+        assert not connection._links
+    assert (await connection.attach("orders", receives=True)).handle == 0
+    assert (await connection.attach("orders", receives=True)).handle == 1
+    await connection.close()
+
+
+async def test_a_token_is_renewed_where_there_is_always_something(monkeypatch):
+    queue, done = object.__new__(ServiceBusQueue), []
+    monkeypatch.setattr(queue, "connection", SimpleNamespace(come=lambda link: asyncio.sleep(0)), raising=False)
+    monkeypatch.setattr(queue, "link", None, raising=False)
+    queue._again_s = 0.0
+
+    async def let_in() -> None:
+        done.append(1)
+        queue._again_s = time.monotonic() + 1800
+
+    monkeypatch.setattr(queue, "let_in", let_in)
+    await queue._come()
+    await queue._come()
+    assert len(done) == 1
 
 
 # --- as a source --------------------------------------------------------------------------------------------------------
