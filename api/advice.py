@@ -224,11 +224,15 @@ async def _limits(request: ApiRequest) -> dict[str, int]:
 async def _drawn(s: Services, tenant: str, value: Mapping[str, Any]) -> tuple[str, dict[str, str], str]:
     """(the process's text now, its models, and how it would be drawn). Raises: Problem (409)."""
     _, models = await _model(s, tenant, value["process"], 0)
-    model = outline(models, value["process"])
-    try:
-        if model is None:
+
+    def draw() -> tuple[str, str]:
+        if (model := outline(models, value["process"])) is None:
             raise redraw.NotDrawn("the model can't be read")
-        return model.text, models, gains.drawn(model.text, value["process"], value["draft"])
+        return model.text, gains.drawn(model.text, value["process"], value["draft"])
+
+    try:
+        text, drawn = await asyncio.to_thread(draw)
+        return text, models, drawn
     except redraw.NotDrawn as e:
         raise Problem(
             RejectionCode.INVALID_STATE, f"the model is another one now, and the advice doesn't fit it ({e}): look for advice again"
@@ -289,7 +293,7 @@ async def try_advice(request: ApiRequest, id: AdvicePath) -> Response[Simulated]
 async def apply_advice(request: ApiRequest, id: AdvicePath, data: DecideBody) -> Response[Advice]:
     """A change of the model becomes a draft, which authors try and publish as any other; a setting is changed at once (as right for it is needed, too); what is
     people's to do is noted as taken. 409: it isn't open any more, or the model is another one."""
-    value = await _open(request, id)
+    value = await _open(request, id, data.reason)
     result: dict[str, Any] = {}
     if setting := value["setting"]:
         result = await _set(request, setting)
@@ -301,10 +305,13 @@ async def apply_advice(request: ApiRequest, id: AdvicePath, data: DecideBody) ->
 @post("/advice/{id:str}/refuse", status_code=200, summary="Refuse an advice")
 async def refuse_advice(request: ApiRequest, id: AdvicePath, data: DecideBody) -> Response[Advice]:
     """It isn't told as open again, also where it is found again. 409: it isn't open any more."""
-    return await _decided(request, await _open(request, id), "refused", data.reason, {})
+    return await _decided(request, await _open(request, id, data.reason), "refused", data.reason, {})
 
 
-async def _open(request: ApiRequest, id: str) -> dict[str, Any]:
+async def _open(request: ApiRequest, id: str, reason: str) -> dict[str, Any]:
+    """All that can be wrong is said before anything is changed."""
+    if len(reason) > ad.REASON_MAX:
+        raise senseless(f"at most {ad.REASON_MAX} characters were expected, found {len(reason)}", "body reason")
     value = await _one(request, id)
     if value["state"] != "open":
         raise Problem(
@@ -314,8 +321,6 @@ async def _open(request: ApiRequest, id: str) -> dict[str, Any]:
 
 
 async def _decided(request: ApiRequest, value: dict[str, Any], state: str, reason: str, result: dict[str, Any]) -> Response[Advice]:
-    if len(reason) > ad.REASON_MAX:
-        raise senseless(f"at most {ad.REASON_MAX} characters were expected, found {len(reason)}", "body reason")
     s = services_of(request)
     made = {**value, "state": state, "by": s.identify(request).actor, "at_us": time.time_ns() // 1000, "reason": reason, "result": result}
     done = await s.call(c.StoreRecord(registry=ad.REGISTRY, name=_named(request, value["id"]), value=made), request, keyed=False)
@@ -349,6 +354,10 @@ async def _set(request: ApiRequest, setting: Mapping[str, Any]) -> dict[str, Any
     tenant = s.identify(request).tenant
     if registry == "limit" and tenant:
         raise Problem(RejectionCode.FORBIDDEN, "limits are for the operator, who has no tenant", status=403)
+    if registry == "limit" and (now := (await _limits(request)).get(name.removeprefix("job:"))) != setting["was"]:
+        raise Problem(
+            RejectionCode.INVALID_STATE, f"the limit was {setting['was']} when this was found and is {now} now: look for advice again"
+        )
     was = dict(await s.record(request, registry, name) or {})
     made: dict[str, Any] = {k: v for k, v in was.items() if k not in ("version", "created_us", "updated_us")}
     for key, change in setting["change"].items():

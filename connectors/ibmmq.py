@@ -105,7 +105,7 @@ def _refused(status: int, found: bytes) -> Failed:
         error = msgspec.json.decode(found, type=dict[str, list[dict[str, Any]]])["error"][0]
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, IndexError):
         error = {}
-    reason = error.get("reasonCode")
+    reason = error.get("reasonCode") if isinstance(error.get("reasonCode"), int) else None
     words = " ".join(str(error.get("message") or "").split())[:WORDS_MAX]
     line = f"IBM MQ answered {status}{f' reason {reason}' if reason else ''} {re.sub(r'^MQW[A-Z][0-9]+[A-Z]: ', '', words)}".strip()
     if status == 401:

@@ -67,8 +67,10 @@ def _fields(config: type[Config], path: str, group: str, condition: dict[str, An
         if extra.get("template") is False:
             continue
         kinds = _models(field.annotation)
-        if kinds:
+        if kinds and all("type" in kind.model_fields for kind in kinds):
             rows += _choice(target, field, kinds)
+        elif len(kinds) == 1 and field.is_required():
+            rows += _fields(kinds[0], f"{target}.", group, condition)
         elif not (path and name == "type"):
             rows.append(_row(target, field, group, condition))
     return rows
@@ -106,7 +108,7 @@ def _row(target: str, field: FieldInfo, group: str, condition: dict[str, Any] | 
         row |= {"type": "String", "feel": "optional", **({"value": default} if default else {})}
     elif kind is Any:
         row |= {"type": "Text", "feel": "optional"}
-    else:  # contexts and lists
+    else:  # contexts and lists; so is one that may be left out as a whole, of which no field must be there by itself
         row |= {"type": "Text", "feel": "required"}
     if field.is_required():
         row["constraints"] = {"notEmpty": True}

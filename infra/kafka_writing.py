@@ -148,7 +148,7 @@ class KafkaWriting:
             if partition not in known:
                 raise TopicsMissing(f"no partition {partition} in {topic}")
             await asyncio.sleep(0)  # what follows in the loop's next turn (jobs handed out, then starts) goes with it: one request less
-            while writer.queue:
+            while writer.queue and writer.task is asyncio.current_task():  # else retired meanwhile: another one writes what has come since
                 batch, pieces = self._fill(producer, writer.queue)
                 writer.flying.append(pieces)
                 overdue = self._loop.call_later(self._timeout_s, self._overdue, writer, pieces)

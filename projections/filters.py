@@ -449,7 +449,10 @@ def unsealed(name: str, value: Any) -> None:
 def found_by_digest(w: Where, name: str, text: str) -> None:
     """What has this digest; and what stood there in the clear before the name was protected. `text`: the digest, and the value as JSON."""
     digest, _, value = text.partition(" ")
-    search = search_text(decode_json(value))
+    try:
+        search = search_text(decode_json(value))
+    except (msgspec.DecodeError, ValueError):
+        raise BadQuery(f"{name[:60]}: expected a digest and a value as JSON") from None
     condition = sql.SQL("(v.search = %s OR (v.search = %s AND v.value = %s::jsonb))").format()
     listed = sql.SQL("v.search = ANY(%s)"), [[f"{DIGEST}{digest}", search]]
     w.variable(Variable(name, condition, [f"{DIGEST}{digest}", search, value], False, listed))

@@ -88,11 +88,7 @@ class SnowflakeConnector:
         """`{rows, rowCount}`. A second delivery of the work asks with the same request id, which the service answers without doing it again. Raises: Failed,
         and what httpx2 and the gate raise."""
         statement, bindings = bound(config.statement, {**config.parameters, KEY: call.key})
-        asked: dict[str, Any] = {
-            "statement": statement,
-            "timeout": int(min(config.timeout_in_seconds, call.seconds_max)),
-            "bindings": bindings,
-        }
+        asked: dict[str, Any] = {"statement": statement, "bindings": bindings}
         for name, value in (
             ("database", config.database),
             ("schema", config.schema_name),
@@ -102,7 +98,9 @@ class SnowflakeConnector:
             if value:
                 asked[name] = value
         asked["parameters"] = {"rows_per_resultset": str(config.max_rows + 1), "query_tag": "flowledger"}
+        # without the time limit: who gives a statement more time for its next attempt means the same one
         text = hashlib.sha256(_encode([call.key, asked])).digest()
+        asked["timeout"] = int(min(config.timeout_in_seconds, call.seconds_max))
         request = f"?requestId={uuid.UUID(bytes=text[:16], version=4)}&retry=true"
         async with reach.within(config.timeout_in_seconds, call):
             status, found = await self._ask(config, call, "POST", f"/api/v2/statements{request}", asked)
@@ -195,7 +193,11 @@ def _signed(config: SnowflakeConfig, now: int) -> str:
 
 
 def _handle(found: dict[str, Any]) -> str:
-    return str(uuid.UUID(str(found.get("statementHandle"))))
+    """Raises: Failed."""
+    try:
+        return str(uuid.UUID(str(found.get("statementHandle"))))
+    except ValueError:
+        raise Failed("ANSWER_UNREADABLE", "expected the handle of a statement from Snowflake") from None
 
 
 def _refused(response: httpx2.Response, told: dict[str, Any]) -> Failed:

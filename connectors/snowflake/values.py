@@ -13,6 +13,8 @@ import msgspec
 from flowledger.connectors.frame import Failed
 
 _PLACE = re.compile(r"%(?:%|\(([^()]{1,128})\)s|(.?))", re.DOTALL)
+#: digits of a NUMBER; what has more, or is smaller than a place of that many, goes as it is written
+DIGITS_MAX = 38
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -38,6 +40,9 @@ def bound(statement: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str,
 def _binding(value: Any) -> dict[str, str | None]:
     if isinstance(value, bool):
         return {"type": "BOOLEAN", "value": "true" if value else "false"}
+    large = abs(value) >= 10**DIGITS_MAX if isinstance(value, int) else isinstance(value, Decimal) and abs(value.adjusted()) >= DIGITS_MAX
+    if large:  # 1e999999999 is never written out
+        return {"type": "TEXT", "value": str(value)}
     if isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value()):
         return {"type": "FIXED", "value": str(int(value))}
     if isinstance(value, (Decimal, float)):  # a decimal fraction as a text stays exact where it is compared or stored as NUMBER

@@ -30,7 +30,8 @@ log_ = log("sources")
 
 
 async def open_subscription(opening: Opening) -> PubSubSubscription:
-    return await PubSubSubscription(opening).start(await secret(opening, opening.config["service_account"]))
+    key = await secret(opening, opening.config["service_account"])
+    return await PubSubSubscription(opening).start(key)
 
 
 class PubSubSubscription:

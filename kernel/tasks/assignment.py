@@ -266,11 +266,15 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
 USUAL = 3
 
 
-def expected_ms(p: Partition, name: str, among: Iterable[str]) -> Decimal:
-    """When somebody would be done with one more: all that they hold and this, each as long as theirs take (what is usual of all `among`, as long as little is
-    known of theirs), and again where theirs fail. How long theirs take has their waiting in it: so nobody is given so much that they fall behind."""
+def usual_ms(p: Partition, among: Iterable[str]) -> Decimal:
+    """How long a task of these takes."""
     known = [h for x in among if (h := p.records.get(("history", x))) is not None and h["done"]]
-    usual = sum((Decimal(h["ms"]) for h in known), Decimal(0)) / len(known) if known else Decimal(3_600_000)
+    return sum((Decimal(h["ms"]) for h in known), Decimal(0)) / len(known) if known else Decimal(3_600_000)
+
+
+def expected_ms(p: Partition, name: str, usual: Decimal) -> Decimal:
+    """When somebody would be done with one more: all that they hold and this, each as long as theirs take (`usual`, as long as little is known of theirs),
+    and again where theirs fail. How long theirs take has their waiting in it: so nobody is given so much that they fall behind."""
     mine = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
     each = (mine["done"] * Decimal(mine["ms"]) + USUAL * usual) / (mine["done"] + USUAL)
     good = Decimal(mine["done"] + 1) / (mine["done"] + mine["failed"] + 1)
@@ -278,17 +282,17 @@ def expected_ms(p: Partition, name: str, among: Iterable[str]) -> Decimal:
     return found
 
 
-def _expects(p: Partition, name: str, eligible: Iterable[str]) -> str:
+def _expects(p: Partition, name: str, usual: Decimal) -> str:
     """In words, whole seconds."""
     mine = p.records.get(("history", name)) or {"done": 0, "failed": 0}
     held = len(p.by_assignee.get(name) or ())
-    return f"would be done in {int(expected_ms(p, name, eligible) / 1000)} s: {held} open tasks, {mine['done']} done and {mine['failed']} failed before"
+    return f"would be done in {int(expected_ms(p, name, usual) / 1000)} s: {held} open tasks, {mine['done']} done and {mine['failed']} failed before"
 
 
 def _recommended(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    names = sorted(eligible)
-    name = min(names, key=lambda x: (expected_ms(p, x, names), x))
-    return name, _expects(p, name, names)
+    usual = usual_ms(p, sorted(eligible))
+    name = min(eligible, key=lambda x: (expected_ms(p, x, usual), x))
+    return name, _expects(p, name, usual)
 
 
 def overridden(task: Task, name: str) -> dict[str, Any]:
@@ -312,11 +316,10 @@ STRATEGIES: dict[str, Callable[[Partition, Needs, str, dict[str, dict[str, Any]]
 }  # fmt: skip
 
 
-def _standing(strategy: str, p: Partition, n: Needs, name: str, eligible: dict[str, dict[str, Any]]) -> str:
+def _standing(strategy: str, p: Partition, n: Needs, name: str, r: dict[str, Any], usual: Decimal) -> str:
     """By what the strategy compared somebody with whom it chose."""
-    r = eligible[name]
     if strategy == "recommended":
-        return _expects(p, name, sorted(eligible))
+        return _expects(p, name, usual)
     held, most = len(p.by_assignee.get(name) or ()), people.balance(r, "max_concurrent")
     loaded = f"{held} open tasks" + (f" of {most}" if isinstance(most, int) and most > 0 else "")
     if strategy in ("weighted", "history"):
@@ -387,7 +390,8 @@ def _choose(
     pool = pool_of(task, needs)
     name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
     others = sorted(eligible.keys() - {name})[:REASONS_MAX]
-    behind = {x: _standing(strategy, p, needs, x, eligible) for x in others}
+    usual = usual_ms(p, sorted(eligible)) if strategy == "recommended" else Decimal(0)
+    behind = {x: _standing(strategy, p, needs, x, eligible[x], usual) for x in others}
     return {
         **out,
         **({"behind": behind} if behind else {}),

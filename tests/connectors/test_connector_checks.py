@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import jsonschema_rs
 import pytest
+from pydantic import Field
 
 from flowledger.connectors.catalogue import CONFIGS, connectors, name_of
 from flowledger.connectors.check import findings
+from flowledger.connectors.frame import Config
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.templates import template
 from flowledger.connectors.uses import uses
@@ -108,6 +111,26 @@ def test_templates_hold_to_their_schema_and_name_each_field(name: str):
     assert heads == literal(CONFIGS[name]) - left_out and not targets & literal(CONFIGS[name])
     ids = [p["id"] for p in made["properties"] if "id" in p]
     assert len(ids) == len(set(ids))
+
+
+def test_a_context_within_has_its_fields_and_one_that_may_be_left_out_is_one(monkeypatch):
+    class Place(Config):
+        host: Annotated[str, Field(min_length=1)]
+        port: int = 1
+
+    class Nested(Config):
+        """Goes somewhere."""
+
+        place: Place
+        other: Place | None = None
+        either: Place | Config | None = None
+
+    monkeypatch.setitem(CONFIGS, "nested", Nested)
+    made = template("nested")
+    jsonschema_rs.validator_for(SCHEMA).validate(made)
+    rows = {p["id"]: p for p in made["properties"] if p.get("binding", {}).get("type") == "zeebe:input"}
+    assert list(rows) == ["place.host", "place.port", "other", "either"]
+    assert rows["place.host"]["constraints"] == {"notEmpty": True} and rows["other"]["optional"] and rows["other"]["feel"] == "required"
 
 
 def test_what_a_template_fills_in_is_a_good_configuration():

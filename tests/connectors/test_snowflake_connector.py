@@ -206,11 +206,29 @@ def test_values_of_an_answer(text: Any, kind: str, scale: int, value: Any):
     assert plain(text, {"name": "C", "type": kind, "scale": scale}) == value
 
 
+async def test_a_statement_that_gets_more_time_is_the_same_and_one_without_a_handle_is_told(snowflake: SnowflakeRig, ask):
+    await ask("select %(id)s", timeoutInSeconds=10)
+    await ask("select %(id)s", timeoutInSeconds=20)
+    assert [a["timeout"] for a in snowflake.asked] == [10, 20] and len(snowflake.done) == 1
+    snowflake.handle, snowflake.waits = "nonsense", 1
+    assert (await failure(ask("select %(id)s"))).code == "ANSWER_UNREADABLE"
+
+
 def test_values_of_parameters():
-    given = {"t": True, "i": 2**70, "d": Decimal("1.10"), "n": None, "l": [1, {"a": "b"}], "w": Decimal("3")}
+    given = {
+        "t": True,
+        "i": 2**70,
+        "d": Decimal("1.10"),
+        "n": None,
+        "l": [1, {"a": "b"}],
+        "w": Decimal("3"),
+        "b": Decimal("1e999999999"),
+        "s": Decimal("1e-999999999"),
+    }
     _, found = bound(" ".join(f"%({name})s" for name in given), given)
     assert [(b["type"], b["value"]) for b in found.values()] == [
         ("BOOLEAN", "true"), ("FIXED", str(2**70)), ("TEXT", "1.10"), ("TEXT", None), ("TEXT", '[1,{"a":"b"}]'), ("FIXED", "3"),
+        ("TEXT", "1E+999999999"), ("TEXT", "1E-999999999"),
     ]  # fmt: skip
 
 

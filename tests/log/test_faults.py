@@ -9,14 +9,16 @@ import sys
 import textwrap
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from flowledger.infra.kafka_writing import KafkaWriting
 from flowledger.infra.log_kafka import KafkaLog
 from flowledger.infra.log_memory import LATE, LOST, UNACKNOWLEDGED, MemoryLog, MemoryStore
 from flowledger.infra.log_sqlite import SqliteLog
-from flowledger.processors.log import EVENTS, Conflict, Doubt, Group, Log, LogClosed, LogError
+from flowledger.processors.log import EVENTS, Appended, Conflict, Doubt, Group, Log, LogClosed, LogError
 
 
 def values(*texts: bytes) -> Group:
@@ -310,6 +312,45 @@ async def test_kafka_groups_that_follow_each_other_at_once_share_a_request(kafka
     assert [a.first for a in await asyncio.gather(*futures)] == [1, 2]
     assert sent == [3]
     await log.close()
+
+
+async def test_what_comes_after_a_producer_was_given_up_is_not_written_by_it(monkeypatch):
+    """Its lane was retired while it was about to write: what is queued since is another's, and would go out by both ways at once."""
+    sent: list[tuple[str, int]] = []
+
+    class Producer:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def partitions_for(self, topic: str) -> set[int]:
+            if self.name == "old":
+                writing._retire(lane, "given up")
+                assert isinstance(first.exception(), Doubt)
+                later.append(writing.submit(EVENTS, 0, values(b"b")))
+            return {0}
+
+        def create_batch(self) -> SimpleNamespace:
+            return SimpleNamespace(append=lambda **record: record)
+
+        async def send_batch(self, batch: object, topic: str, partition: int) -> asyncio.Future[SimpleNamespace]:
+            sent.append((self.name, partition))
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(SimpleNamespace(offset=7))
+            return done
+
+    names = iter(("old", "new"))
+
+    async def producer(lane: object) -> Producer:
+        return Producer(next(names))
+
+    writing = KafkaWriting(str, {}, compression=None, batch_bytes_max=1000, record_bytes_max=1000, timeout_s=5)
+    monkeypatch.setattr(writing, "_producer", producer)
+    later: list[asyncio.Future[Appended]] = []
+    first = writing.submit(EVENTS, 0, values(b"a"))
+    lane = writing._lanes[EVENTS, 0]
+    with pytest.raises(Doubt):
+        await first
+    assert (await later[0]).first == 7 and sent == [("new", 0)]
 
 
 def test_conflict_says_what_it_expected_and_found():

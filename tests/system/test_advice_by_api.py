@@ -73,6 +73,13 @@ async def test_advice_is_looked_for_tried_taken_and_refused_and_the_ledger_has_i
         # tried: nothing is changed by it
         tried = await flowledger(system.url, "advice", "try", by["check"]["id"])
         assert [s["name"] for s in tried["scenarios"]] == ["base", "check"] and tried["scenarios"][1]["against_base_ms"]["mean"]["mean"] < 0
+        # a reason that is too long is said before anything is changed, and so is a limit that is another one by now
+        status, _ = await ask("POST", f"/{by['limit']['id']}/apply", {"reason": "x" * 2_001})
+        assert status == 422
+        await http.put("/v1/limits", params={"target": "job:see"}, json={"concurrency": 5, "ageing_ms": 1000})
+        status, stale = await ask("POST", f"/{by['limit']['id']}/apply", {"reason": "now"})
+        assert status == 409 and "is 5 now" in stale["detail"]
+        await http.put("/v1/limits", params={"target": "job:see"}, json={"concurrency": 1, "ageing_ms": 1000})
         # a setting: what else stands there stays
         status, taken = await ask("POST", f"/{by['limit']['id']}/apply", {"reason": "they wait too long"}, headers={"X-Actor": "olga"})
         assert status == 200 and (taken["state"], taken["by"], taken["reason"]) == ("applied", "olga", "they wait too long")

@@ -9,6 +9,7 @@ from test_assignment import asked, people
 from workbench import MINUTE, START_US, Bench
 
 from flowledger.events import commands as c
+from flowledger.kernel.tasks import assignment
 
 #: minutes that a task takes, and the share that is done badly and again
 CREW = {"a": (120, 0.2), "b": (25, 0.05), "c": (150, 0.4), "d": (20, 0.0), "e": (90, 0.3), "f": (30, 0.1)}
@@ -86,3 +87,12 @@ def test_where_nobody_was_recommended_an_assignment_by_hand_overrides_nothing():
     key = b.create(name="x", details={"settings": {"assignment": {"strategy": "least_loaded", "groups": "g"}}})
     b.do(c.MoveTask(task=key, move="assign", details={"assignee": "bob"}))
     assert "override" not in b.details(key)["assignment"]
+
+
+def test_what_is_usual_is_asked_for_once_however_many_could_have_it(monkeypatch):
+    """Else a directory of thousands would hold its partition up."""
+    b = people(Bench(check=False), **{f"p{n:02d}": {"groups": ["g"]} for n in range(20)})
+    asked_, usual = [], assignment.usual_ms
+    monkeypatch.setattr(assignment, "usual_ms", lambda p, among: asked_.append(1) or usual(p, among))
+    assert asked(b, strategy="recommended", groups="g")["assignee"] == "p00"
+    assert len(asked_) <= 2

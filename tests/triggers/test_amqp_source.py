@@ -178,7 +178,12 @@ def _message(code: int, value: Any) -> bytes:
         (_message(0x70, [True, None, None, None, "x"]), "json", None, "can't be read as a message"),
         (_message(0x70, [True, None, None, None, float("inf")]), "json", None, "can't be read as a message"),
         (_message(0x75, "no bytes"), "json", None, "can't be read as a message"),
-        (2 * (b"\x00\x53\x76\xf0\x00\x00\x00\x05\x00\x01\x00\x00\x40"), "json", None, "too many entries"),  # together more than one may have
+        (
+            2 * (b"\x00\x53\x76\xf0\x00\x00\x00\x05\x00\x01\x00\x00\x40"),
+            "json",
+            None,
+            "too many entries",
+        ),  # together more than one may have
         (60_000 * _message(0x75, b""), "base64", "", ""),
         (110_000 * _message(0x75, b""), "base64", None, "too many entries"),
     ],
