@@ -20,6 +20,8 @@ def deploy(server: str, given: Gathered, draft: bool, check: bool, json: bool) -
     records = {kind: kind.of(given.records) for kind in KINDS}
     resources = []
     for file, name in given.models:
+        if name != name.encode("utf-8", "replace").decode():
+            fail(f"{name}: expected a file's name in UTF-8, since it is the resource's")
         content = file_text(file)
         if not content.strip():
             fail(f"{file}: expected a model, found an empty file")

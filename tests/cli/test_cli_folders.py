@@ -161,3 +161,9 @@ def test_a_folder_that_cannot_be_read_and_an_empty_one(command_line, tmp_path):
     (empty / "README.md").write_text("x")
     code, _, err = command_line("deploy", empty)
     assert code == 2 and "expected a folder with models" in err and "README.md" in err
+
+
+def test_a_name_that_is_no_text_is_told_before_anything_is_sent(at_server, tmp_path):
+    (tmp_path / "b\udcff.bpmn").write_text(process("folder-odd"))
+    code, _, err = at_server("deploy", tmp_path)
+    assert code != 0 and "a file's name in UTF-8" in err
