@@ -20,6 +20,10 @@ ATTEMPTS, PAUSE = 10, "PT1M"
 #: the time that was meant: the report is told up to it
 SCHEDULED = "scheduled"
 _OF_SCHEDULE = ("cron", "zone", "except", "catch_up", "within")
+#: what of an authentication is a secret, small and without _; headers that show who one is; an address with a password
+_SECRET = frozenset({"password", "token", "value", "clientsecret"})
+_SHOWS_WHO = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*:[^/?#]*@")
 _SHAPE = (
     '<bpmndi:BPMNShape id="{id}_di" bpmnElement="{id}"><dc:Bounds x="{at}" y="{top}" width="{wide}" height="{high}"/></bpmndi:BPMNShape>'
 )
@@ -105,7 +109,13 @@ def misplaced(spec: Mapping[str, Any], reference: re.Pattern[str]) -> str:
     """What is a secret and isn't told by its reference; empty: nothing."""
     mail, hook = spec.get("mail") or {}, spec.get("webhook") or {}
     told = {"mail.password": mail.get("password"), "webhook.secret": hook.get("secret")}
+    # as the connector takes them: clientSecret, and client_secret
     told |= {
-        f"webhook.authentication.{k}": (hook.get("authentication") or {}).get(k) for k in ("password", "token", "value", "clientSecret")
+        f"webhook.authentication.{k}": v for k, v in (hook.get("authentication") or {}).items() if k.replace("_", "").lower() in _SECRET
     }
-    return next((where for where, text in told.items() if text and not reference.fullmatch(str(text))), "")
+    if where := next((where for where, text in told.items() if text and not reference.fullmatch(str(text))), ""):
+        return where
+    for name, text in (hook.get("headers") or {}).items():
+        if name.lower() in _SHOWS_WHO and not reference.search(str(text)):
+            return f"webhook.headers.{name}"
+    return "webhook.url" if _PASSWORD.match(hook.get("url") or "") else ""

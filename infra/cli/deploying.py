@@ -21,7 +21,7 @@ def deploy(server: str, given: Gathered, draft: bool, check: bool, json: bool) -
     resources = []
     for file, name in given.models:
         if name != name.encode("utf-8", "replace").decode():
-            fail(f"{name}: expected a file's name in UTF-8, since it is the resource's")
+            fail(f"{name!a}: expected a file's name in UTF-8, since it is the resource's")
         content = file_text(file)
         if not content.strip():
             fail(f"{file}: expected a model, found an empty file")

@@ -52,6 +52,10 @@ def test_two_names_are_two_processes():
         ({"webhook": {"secret": "s"}}, "webhook.secret"),
         ({"webhook": {"authentication": {"clientSecret": "s"}}}, "webhook.authentication.clientSecret"), ({"mail": {"password": "{{secrets.A}}"}}, ""),
         ({"webhook": HOOK}, ""),
+        ({"webhook": {"authentication": {"client_secret": "s"}}}, "webhook.authentication.client_secret"),
+        ({"webhook": {"headers": {"Authorization": "Bearer s"}}}, "webhook.headers.Authorization"),
+        ({"webhook": {"headers": {"Authorization": "Bearer {{secrets.A}}"}}}, ""), ({"webhook": {"url": "https://u:s@x"}}, "webhook.url"),
+        ({"webhook": {"url": "https://x/a:b@c"}}, ""),
     ],
 )  # fmt: skip
 def test_secrets_stand_in_it_by_reference_only(spec, where):
