@@ -20,8 +20,8 @@ from flowledger.connectors.sources.shared import addresses, secret, why
 from flowledger.events.triggers import TriggerItem
 
 PART = "queue"
-#: messages that are told at once; that the server hands out beforehand, where the trigger says nothing
-MESSAGES_MAX, PREFETCH = 200, 100
+#: messages that are told at once, and bytes of them, since they are read in one go; that the server hands out beforehand, where the trigger says nothing
+MESSAGES_MAX, BYTES_MAX, PREFETCH = 200, 4 * 1024 * 1024, 100
 PATIENCE_S = 10.0
 AGAIN = "it comes again and has no message id: it may have been taken before"
 
@@ -93,7 +93,10 @@ class AmqpQueue:
             # what was handed out before it was lost goes to another anyway: that it is settled would not be heard
             if self.connection.lost is not None:
                 raise _away(self.connection.lost)
-            found = [self.link.come.popleft() for _ in range(min(MESSAGES_MAX, len(self.link.come)))]
+            found = [self.link.come.popleft()]
+            size = len(found[0][1] or b"")
+            while self.link.come and len(found) < MESSAGES_MAX and (size := size + len(self.link.come[0][1] or b"")) <= BYTES_MAX:
+                found.append(self.link.come.popleft())
             self._held = (found[0][0], found[-1][0], len(found))
             yield Got(PART, [self._item(raw) for _, raw in found])
 

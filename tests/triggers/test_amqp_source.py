@@ -211,6 +211,22 @@ async def test_what_comes_again_without_an_id_is_taken_again_or_parked(tmp_path,
     assert (item.key, item.reason, item.context["payload"], item.context["deliveries"]) == (key, reason, {"n": 1}, again)
 
 
+async def test_many_large_messages_are_not_read_in_one_go(tmp_path):
+    async def waits(link: object) -> None:
+        return
+
+    async with place_of(tmp_path) as place:
+        opening = Opening("", "t", {"address": "q"}, {"": 0}, place.engine, place.settings, None, None)  # type: ignore[arg-type]
+        queue = source.AmqpQueue(opening, "q")
+        queue.connection, queue.link = client.Connection("h"), client.Link("l", 0, True)
+        queue.connection.come = waits  # type: ignore[method-assign]
+        large = _message(0x75, b'"' + b"x" * (source.BYTES_MAX // 2) + b'"')
+        queue.link.come.extend((n, large) for n in range(3))
+        batches = queue.batches()
+        told = [(len((await anext(batches)).items), queue._held) for _ in range(3)]
+    assert told == [(1, (n, n, 1)) for n in range(3)]
+
+
 async def test_both_ways(world, bench):  # noqa: F811
     """What the connector sends starts an instance by the source, once, though the connector is called twice with the key of the same work."""
     await world.deploy()
