@@ -36,4 +36,5 @@ export const figures: Record<string, string> = {
   "one of mail and webhook was expected": "erwartet wurde eines von mail und webhook",
   "expected the process … as a schedule makes it, found none": "erwartet wurde der Prozess {1}, wie ein Zeitplan ihn macht, gefunden keiner",
   "the report … is sent by schedule: delete its schedule first": "der Bericht {1} wird nach Zeitplan gesendet: löschen Sie zuerst seinen Zeitplan",
+  "the limit was … when this was found and is … now: look for advice again": "Die Grenze war {1}, als dies gefunden wurde, und ist jetzt {2}: lassen Sie neu nach Rat suchen",
 };
