@@ -148,6 +148,8 @@ async def test_security_headers_and_correlation(http):
     r = await http.get("/health/live")
     assert r.headers["x-content-type-options"] == "nosniff" and r.headers["x-frame-options"] == "DENY"
     assert "default-src 'none'" in r.headers["content-security-policy"] and len(r.headers["x-correlation-id"]) == 32
+    for path in ("/health/live", "/v1/instances", "/v1/nothing"):
+        assert (await http.get(path)).headers["cache-control"] == "no-store", path
     r = await http.get("/health/live", headers={"X-Correlation-Id": "mine"})
     assert r.headers["x-correlation-id"] == "mine"
     r = await http.get("/health/live", headers={"X-Correlation-Id": "with space"})
