@@ -31,6 +31,8 @@ from flowledger.processors.client import Caller, Client
 
 log_ = log("access")
 REGISTRY = "identity"
+#: whose name the first administrator has, and nobody whom a directory provisions
+FIRST = "admin"
 USERS_MAX, KEYS_MAX = 10_000, 10_000
 ROLES_MAX, TENANTS_MAX = len(ROLES), 100
 #: wrong passwords in a row until nobody may try for `LOCKED_S`; each further wrong one locks again
@@ -153,7 +155,7 @@ class Accounts:
 
     async def first(self) -> tuple[str, str] | None:
         """(name, link) of the first administrator, when nobody can sign in as one. None: somebody can."""
-        name, by, link = "admin", Caller("flowledger"), secrets.token()
+        name, by, link = FIRST, Caller("flowledger"), secrets.token()
         now_us = self.now_us()
         async with self.changing() as change:
             if await change.rows("SELECT 1 FROM users WHERE active AND password <> '' AND %s = ANY (roles)", ADMINISTRATOR):

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from scim2_models import InvalidValueException, NotFoundException, PreconditionFailedException, TooManyException, UniquenessException
 
 from flowledger.api.access import scim_models as m
-from flowledger.api.access.changes import NAME, USERS_MAX, Accounts
+from flowledger.api.access.changes import FIRST, NAME, USERS_MAX, Accounts
 from flowledger.api.access.known import away
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import people as rows
@@ -107,6 +107,8 @@ class Provisioning:
                 raise UniquenessException(detail=f"userName: there is an account {kept[0]['name']}")
             if await change.rows("SELECT 1 FROM api_keys WHERE actor = %s AND revoked_us = 0 AND expires_us > %s", name, now_us):
                 raise UniquenessException(detail=f"userName: an API key acts as {name}")
+            if name.lower() == FIRST:
+                raise UniquenessException(detail=f"userName: {FIRST} is the first administrator's")
             if name in self.accounts.known.people.actors:
                 raise UniquenessException(detail=f"userName: a certificate acts as {name}")
             if not kept and (await change.rows("SELECT count(*) AS n FROM users"))[0]["n"] >= USERS_MAX:

@@ -111,7 +111,7 @@ class Door:
         if time.monotonic() - self._issuers[0] > ISSUERS_S:
             status, found = Bearing(self._api, {}).ask("GET", "/v1/session/issuers")
             rows = found.get("items") if status == 200 and isinstance(found, dict) else None
-            if not isinstance(rows, list):
+            if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("issuer"), str) for row in rows):
                 fail(f"{self._api} doesn't tell its issuers: it answered {status}")
             self._issuers = time.monotonic(), [row["issuer"] for row in rows]
         return self._issuers[1]

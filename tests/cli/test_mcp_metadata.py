@@ -98,6 +98,8 @@ async def test_without_issuers_and_without_a_server(api):
         (200, "text/html", b"<p>hello</p>"),
         (200, "application/json", b"[]"),
         (200, "application/json", b"{}"),
+        (200, "application/json", b'{"items": [{"name": "shop"}]}'),
+        (200, "application/json", b'{"items": [7]}'),
     ):
         api.answers["/v1/session/issuers"] = answer
         async with door(api.url) as http:

@@ -246,6 +246,12 @@ async def test_accounts_that_an_administrator_made_are_none_of_the_provider_s_bu
     http, ann = await directory(world), await world.user("ann", "viewer")
     assert (await http.get("/scim/v2/Users")).json()["totalResults"] == 0
     assert (await http.post("/scim/v2/Users", json={"schemas": [USER], "userName": "ann"})).status_code == 409
+    await world.store.rows("DELETE FROM users WHERE name = 'admin'")  # somebody else administers, and it was removed
+    assert (await http.post("/scim/v2/Users", json={"schemas": [USER], "userName": "Admin"})).status_code == 409, (
+        "a start without one makes it"
+    )
+    await world.known.refresh()
+    await world.admin()
     assert (await ann.get("/v1/me")).json()["roles"] == ["viewer"]
     await person(http, "bob")
     admin = world.client()
