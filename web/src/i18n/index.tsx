@@ -1,21 +1,19 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { en as english } from "./en";
-import { ahead as enAhead } from "./en-ahead";
-import { audit as enAudit } from "./en-audit";
 import { control as enControl } from "./en-control";
-import { designer as enDesigner } from "./en-designer";
 import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
-import { platform as enPlatform } from "./en-platform";
 import { privacy as enPrivacy } from "./en-privacy";
-import { reports as enReports } from "./en-reports";
 import { second as enSecond } from "./en-second";
 import { storage } from "~/shared/storage";
 
-const en = { ...english, ...enAhead, ...enAudit, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform, ...enPrivacy, ...enReports, ...enSecond };
+const en: Texts = { ...english, ...enControl, ...enDoors, ...enEvents, ...enInsight, ...enPrivacy, ...enSecond };
 
 type Texts = Record<string, string>;
+
+/** Pages that few open bring their own English, in place before they are drawn, so that the first page is light. */
+export const brings = (...texts: Texts[]): Texts => Object.assign(en, ...texts);
 interface Language {
   name: string;
   /** undefined until they are loaded */
@@ -25,7 +23,7 @@ interface Language {
 
 /** English is there at once, and the measure of what must be there (tests/shared.test.ts); others are loaded by who reads them. */
 export const languages: Record<string, Language> = {
-  en: { name: "English", texts: en, load: async () => en },
+  en: { name: "English", texts: en, load: async () => (await import("./english")).english },
   de: { name: "Deutsch", load: async () => (await import("./german")).german },
 };
 
@@ -80,7 +78,7 @@ export const useLanguage = () => useContext(Chosen);
 export function textOf(language: string, key: string, values?: Values): string {
   const texts = languages[language]?.texts ?? en;
   const one = values?.count === 1 ? `${key}.one` : key;
-  const text = texts[one] ?? texts[key] ?? (en as Record<string, string>)[one] ?? (en as Record<string, string>)[key] ?? key;
+  const text = texts[one] ?? texts[key] ?? en[one] ?? en[key] ?? key;
   return values ? text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole)) : text;
 }
 

@@ -1,3 +1,4 @@
+import "~/i18n/for-insight";
 import { Anchor, Badge, Button, Group, Paper, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

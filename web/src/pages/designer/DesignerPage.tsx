@@ -1,3 +1,4 @@
+import "~/i18n/for-designer";
 import { ActionIcon, Anchor, Button, FileButton, Group, Menu, Modal, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";

@@ -1,3 +1,4 @@
+import "~/i18n/for-designer";
 import { ActionIcon, Alert, Anchor, Button, Group, Menu, Tabs, Text, Title, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";

@@ -1,3 +1,4 @@
+import "~/i18n/for-audit";
 import { Anchor, Autocomplete, Button, Group, Select, TextInput } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

@@ -1,3 +1,4 @@
+import "~/i18n/for-insight";
 import { Button, Group, Menu, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

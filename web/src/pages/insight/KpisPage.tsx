@@ -1,3 +1,4 @@
+import "~/i18n/for-insight";
 import { Anchor, Button, Group, Select } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";

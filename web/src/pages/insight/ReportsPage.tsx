@@ -1,3 +1,4 @@
+import "~/i18n/for-insight";
 import { Anchor, Button, CopyButton, Group, Menu, NavLink, Paper, ScrollArea, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";

@@ -1,3 +1,4 @@
+import "~/i18n/for-operations";
 import { Button } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";

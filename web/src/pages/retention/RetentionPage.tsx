@@ -1,3 +1,4 @@
+import "~/i18n/for-audit";
 import { Anchor, Badge, Button, Group, Paper, Text, Title } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";

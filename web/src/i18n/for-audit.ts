@@ -1,0 +1,4 @@
+import { brings } from ".";
+import { audit } from "./en-audit";
+
+export const texts = brings(audit);
