@@ -20,10 +20,11 @@ _ELSEWHERE = {
     ".flowtest.": "a test: flowledger test",
     ".connector.": "a connector's template",
     ".capability.": "a capability: flowledger capabilities put",
+    ".schedule.": "when a report is sent: flowledger reports schedule",
     "flowledger.rollouts.": "settings of a bundle: flowledger bundle",
 }
 #: tests and settings that lie beside models; triggers are deployed by those who ask for it
-OTHERS = (".flowtest.", ".trigger.", ".connector.", ".capability.", *(f".{kind.word}." for kind in KINDS))
+OTHERS = (".flowtest.", ".trigger.", ".connector.", ".capability.", ".schedule.", *(f".{kind.word}." for kind in KINDS))
 #: folders of tools, which nobody means; hidden ones are left alone as well
 TOOLS = frozenset({"node_modules", "__pycache__"})
 #: of one deployment: files and folders that are looked at, models (as the server takes them), bytes of all
