@@ -13,6 +13,8 @@ from psycopg import sql
 
 from flowledger.projections.reader import Query, Reader, Row
 
+_EXPLAIN = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}")
+
 
 @dataclass
 class Read:
@@ -46,13 +48,14 @@ class Explainer(Reader):
 
     read: Read
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True) -> list[Row]:
+    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True, kept: bool = False) -> list[Row]:
         if isinstance(query, str) and "positions" in query:
-            return await super().rows(query, values, nested=nested, sorts=sorts)
+            return await super().rows(query, values, nested=nested, sorts=sorts, kept=kept)
         text = sql.SQL(query) if isinstance(query, str) else query
-        explained = await super().rows(
-            sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(text), values, nested=nested, sorts=sorts
-        )
+        if kept:
+            explained = await self._kept(text, values, nested, sorts)
+        else:
+            explained = await super().rows(_EXPLAIN.format(text), values, nested=nested, sorts=sorts)
         (found,) = explained[0]["QUERY PLAN"]
         read, plan = self.read, found["Plan"]
         read.plans.append(plan)
@@ -69,4 +72,17 @@ class Explainer(Reader):
             read.rows += round(float(taken) * loops)
             if node["Node Type"] == "Seq Scan" and loops:
                 read.scans.append(node["Relation Name"])
-        return await super().rows(query, values, nested=nested, sorts=sorts)
+        return await super().rows(query, values, nested=nested, sorts=sorts, kept=kept)
+
+    async def _kept(self, text: sql.SQL | sql.Composed, values: Any, nested: bool, sorts: bool) -> list[Row]:
+        """The plan that is kept, which was made without the values: what is explained with them would be planned with them."""
+        async with self.pool.connection() as conn:
+            await self._prepare(conn, nested=nested, sorts=sorts, kept=True)
+            first, *rest = text.as_string(conn).split("%s")
+            numbered = first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))
+            await conn.execute(sql.SQL("PREPARE kept AS {}").format(sql.SQL(numbered)))
+            try:
+                asked = sql.SQL("EXECUTE kept ({})").format(sql.SQL(", ").join(sql.Literal(v) for v in values))
+                return await (await conn.execute(_EXPLAIN.format(asked))).fetchall()
+            finally:
+                await conn.execute("DEALLOCATE kept")

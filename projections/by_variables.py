@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from psycopg import sql
@@ -26,14 +27,14 @@ SLICE = "12 hours"
 LOOK = 500
 #: so many of the newest of a list are counted, for how dense it is; of a range, whose slice is in no order of time, more of them
 SEEN, SEEN_RANGED = 1_000, 2_000
-#: a list is read beside the sparsest one unless it is so many times as dense
-LONGER = 15
 #: who has so few rows by the planner's word leads without a look at the others. Of a value it knows how often any variable has it; where many names
 #: share it, one has more of it than it thinks, about so many times as many.
 FEW, NAMES = 300, 10
 #: what it costs, about (microseconds of a processor): a row looked up by its key; one read by an index whose order is that of the list; an entry of a
-#: list that is read beside; a slice opened, and how long it is (seconds)
-LOOK_UP, WALK, READ, OPEN_SLICE, SLICE_S = 5.5, 2.0, 0.55, 40.0, 43_200.0
+#: list that is read beside, and of a range, whose entries are in another order; a slice opened, and how long it is (seconds)
+LOOK_UP, WALK, READ, READ_RANGED, OPEN_SLICE, SLICE_S = 5.0, 1.4, 0.1, 0.35, 40.0, 43_200.0
+#: of so many lists, the sparsest, it is asked which are read beside one another
+BESIDE_MAX = 5
 _WAIT = timedelta(minutes=1)
 
 _ROOT = "v.tenant_id = %s AND v.scope = 'workflow' AND v.name = %s"
@@ -46,9 +47,10 @@ _LED = (
     "WHERE i.id = k.workflow_instance_id AND i.created_at = k.instance_created_at AND {where} OFFSET 0) i {probes} {order} LIMIT %s"
 )
 _IN_ORDER = sql.SQL("ORDER BY k.instance_created_at DESC, k.workflow_instance_id DESC")
+#: by the instance's own columns, and not by those of the key that led to it: so the instance is looked up first, whose row tells more
 _PROBE = (
-    "CROSS JOIN LATERAL (SELECT 1 FROM variables v WHERE v.tenant_id = %s AND v.workflow_instance_id = k.workflow_instance_id "
-    "AND v.scope_id = k.workflow_instance_id AND v.instance_created_at = k.instance_created_at AND v.name = %s AND {} OFFSET 0) {}"
+    "CROSS JOIN LATERAL (SELECT 1 FROM variables v WHERE v.tenant_id = %s AND v.workflow_instance_id = i.id "
+    "AND v.scope_id = i.id AND v.instance_created_at = i.created_at AND v.name = %s AND {} OFFSET 0) {}"
 )
 _ORDER = sql.SQL("ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC")
 #: keys of the instances whose variable passes: in the order of the list; among the newest that have one of that name
@@ -58,25 +60,28 @@ _AMONG_NEWEST = (
     "WHERE {condition} {order}"
 )
 #: Within one slice of time after the other, the newest first, until there are enough. Each slice needs the one before (LATERAL), so they are read
-#: in this order, which the planner doesn't know: it isn't asked for again.
-_SERIES = (
-    "generate_series(date_bin({width}, {last}, '2000-01-01 00:00:00+00'), date_bin({width}, {first}, '2000-01-01 00:00:00+00'), -{width})"
-)
+#: in this order, which the planner doesn't know: it isn't asked for again. Where the page before ended is asked of what was found: as a condition of
+#: the lists an index would begin there for each slice, and read all that lies between.
+_SERIES = "generate_series(date_bin({width}, %s, '2000-01-01 00:00:00+00'), date_bin({width}, %s, '2000-01-01 00:00:00+00'), -{width})"
+#: with its end, which would be added up for each row that is compared with it
+_EACH = "(SELECT slice, slice + {width} AS slice_end FROM {slices} AS slice OFFSET 0) s"
 _SLICES = (
-    "SELECT v.instance_created_at, v.workflow_instance_id FROM {slices} AS slice "
-    "CROSS JOIN LATERAL (SELECT v.* FROM ({lists}) v {order} OFFSET 0) v"
+    "SELECT v.instance_created_at, v.workflow_instance_id FROM {each} "
+    "CROSS JOIN LATERAL (SELECT v.* FROM ({lists}) v {order} OFFSET 0) v WHERE {after}"
 )
 _IN_SLICE = (
     "SELECT v.instance_created_at, v.workflow_instance_id FROM variables v WHERE {root} AND {condition} "
-    "AND v.instance_created_at >= slice AND v.instance_created_at < slice + {width}"
+    "AND v.instance_created_at >= slice AND v.instance_created_at < slice_end"
 )
 _BINNED = " AND date_bin({width}, v.instance_created_at, '2000-01-01 00:00:00+00') = slice"
 _INSTANCES_IN_SLICE = (
     "SELECT i.created_at AS instance_created_at, i.id AS workflow_instance_id FROM workflow_instances i WHERE {where} "
-    "AND i.created_at >= slice AND i.created_at < slice + {width}"
+    "AND i.created_at >= slice AND i.created_at < slice_end"
 )
 _SEEN = "SELECT count(*) AS n, min(t) AS since FROM (SELECT v.instance_created_at AS t FROM variables v WHERE {root} AND {condition} {order} LIMIT %s) v"
-_SEEN_RANGED = "SELECT count(*) AS n, min(t) AS since FROM (SELECT slice AS t FROM {slices} AS slice CROSS JOIN LATERAL ({keys} LIMIT {seen}) v LIMIT %s) v"
+_SEEN_RANGED = (
+    "SELECT count(*) AS n, min(t) AS since FROM (SELECT slice AS t FROM {each} CROSS JOIN LATERAL ({keys} LIMIT {seen}) v LIMIT %s) v"
+)
 _SEEN_ALL = (
     "SELECT count(*) AS n, min(t) AS since FROM (SELECT i.created_at AS t FROM workflow_instances i WHERE {where} "
     "ORDER BY i.created_at DESC, i.id DESC LIMIT %s) v"
@@ -100,6 +105,11 @@ class _List(NamedTuple):
     variable: fi.Variable | None
     rate: float
     rows: float
+
+    @property
+    def reading(self) -> float:
+        """What an entry costs."""
+        return READ_RANGED if self.variable is not None and self.variable.ranged else READ
 
 
 class _Plan(NamedTuple):
@@ -165,7 +175,7 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     others = [v for v in w.variables if v not in read or (plan.sliced and v.listed != (v.condition, v.values))]
     if plan.sliced and span is not None:
         keys = _sliced(w, plan, cursor, span, count + 1 if not others and _alone(w) else None)
-        return await r.rows(*_led(columns, w, keys, others, count + 1, span), nested=not plan.beside)
+        return await r.rows(*_led(columns, w, keys, others, count + 1, span), nested=not plan.beside, kept=True)
     if plan.leader is None:
         for other in others:
             if other.kept is not None:  # the planner looks a variable up where this is true
@@ -190,7 +200,7 @@ def _between(w: fi.Where, cursor: str | None, first: datetime | None, last: date
 
 
 async def _span(r: Reader, w: fi.Where, cursor: str | None) -> _Span | None:
-    (found,) = await r.rows(_EXTENT, (w.tenant, w.tenant))
+    (found,) = await r.rows(_EXTENT, (w.tenant, w.tenant), kept=True)
     return _between(w, cursor, found["first"], found["last"])
 
 
@@ -230,16 +240,19 @@ def _cheapest(lists: list[_List], all_rate: float, count: int) -> _Plan:
     walked = read(own, rest) if own is not None else count / (share(rest) or 1.0)
     ways = [(walked * (WALK if kept else LOOK_UP), _Plan(None, [], False))]
     if leader.variable is not None:
-        ways.append((read(leader, others) * LOOK_UP, _Plan(leader.variable, [], leader.variable.ranged)))
-    rows = read(leader, others)
-    seconds = rows / leader.rate if leader.rate else 0.0
-    for n, other in enumerate(others, 1):  # this one and those before it are read beside, what comes after is looked up
-        if other.rate >= LONGER * leader.rate:
-            break
-        beside = others[:n]
-        looked_up = rows * share(beside) * LOOK_UP if n < len(others) else 0.0
-        cost = seconds * sum(each.rate for each in (leader, *beside)) * READ + looked_up + seconds / SLICE_S * OPEN_SLICE
-        ways.append((cost, _Plan(leader.variable, [each.variable for each in beside], True)))
+        rows = read(leader, others)
+        opened = rows / leader.rate / SLICE_S * OPEN_SLICE if leader.variable.ranged and leader.rate else 0.0
+        ways.append((rows * (leader.reading + LOOK_UP) + opened, _Plan(leader.variable, [], leader.variable.ranged)))
+    passing = share(lists)
+    seconds = min(max(each.rows / each.rate if each.rate else 0.0 for each in lists), count / (all_rate * passing) if passing else math.inf)
+    for n in range(
+        2, min(len(lists), BESIDE_MAX) + 1
+    ):  # these are read beside one another, what all of them have is looked up for the rest
+        for met in combinations(lists[:BESIDE_MAX], n):
+            first, *beside = sorted(met, key=lambda each: each.variable is None)
+            looked_up = seconds * all_rate * share(met) * LOOK_UP if n < len(lists) else 0.0
+            cost = seconds * sum(each.rate * each.reading for each in met) + looked_up + seconds / SLICE_S * OPEN_SLICE
+            ways.append((cost, _Plan(first.variable, [each.variable for each in beside], True)))
     return min(ways, key=lambda way: way[0])[1]
 
 
@@ -281,7 +294,7 @@ async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | N
         root, values = of.joined()
         if v.ranged:
             parts.append(
-                sql.SQL(_SEEN_RANGED).format(slices=_SERIES_THERE, keys=_in_slice(root, v, condition), seen=sql.Literal(SEEN_RANGED))
+                sql.SQL(_SEEN_RANGED).format(each=_each(_SERIES_THERE), keys=_in_slice(root, v, condition), seen=sql.Literal(SEEN_RANGED))
             )
             asked += [_moment(cursor) if cursor else None, w.until, w.since]
         else:
@@ -290,7 +303,7 @@ async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | N
         asked += [*values, *more, most[-1]]
     each = sql.SQL("SELECT {}, s.* FROM ({}) s")
     union = sql.SQL(" UNION ALL ").join(each.format(sql.Literal(k), part) for k, part in enumerate(parts))
-    found = await r.rows(sql.SQL(_PEEK).format(extent=sql.SQL(_EXTENT), union=union), asked, sorts=False)
+    found = await r.rows(sql.SQL(_PEEK).format(extent=sql.SQL(_EXTENT), union=union), asked, sorts=False, kept=True)
     ends, *seen = found
     span = _between(w, cursor, ends["since"], ends["last"])
     if span is None:
@@ -357,8 +370,11 @@ _SERIES_THERE = sql.SQL(
 ).format(width=_WIDTH)
 
 
-def _series(span: _Span) -> sql.Composed:
-    return sql.SQL(_SERIES).format(width=_WIDTH, first=sql.Literal(span.first), last=sql.Literal(span.last))
+_SERIES_OF_SPAN = sql.SQL(_SERIES).format(width=_WIDTH)
+
+
+def _each(slices: sql.Composable) -> sql.Composed:
+    return sql.SQL(_EACH).format(slices=slices, width=_WIDTH)
 
 
 def _in_slice(root: sql.Composable, variable: fi.Variable, condition: sql.Composable) -> sql.Composed:
@@ -369,25 +385,28 @@ def _sliced(w: fi.Where, plan: _Plan, cursor: str | None, span: _Span, limit: in
     """The leader's rows of each slice that are in the lists beside it as well."""
     met: list[sql.Composable] = []
     values: list[Any] = []
+    after = fi.Where("TRUE", tenant=w.tenant)
+    after.values.clear()
+    fi.after(after, cursor, "v.", "instance_created_at", "workflow_instance_id")
     for n, variable in enumerate([plan.leader, *plan.beside]):
         if variable is None or variable.listed is None:
             of = w.copy()
-            fi.after(of, cursor, "i.")
             of.add("i.created_at >= %s AND i.created_at <= %s", *span)
             if of.leads and not of.status:  # these indexes go on with the status, and then with the time
                 of.sets.append(fi.Several("status", "text", list(INSTANCE_STATUSES)))
             where, more = of.joined(of.sets)
-            one: sql.Composable = sql.SQL(_INSTANCES_IN_SLICE).format(where=where, width=_WIDTH)
+            one: sql.Composable = sql.SQL(_INSTANCES_IN_SLICE).format(where=where)
         else:
             condition, asked = variable.listed
-            root, more = _root(w, variable, cursor, span).joined()
+            root, more = _root(w, variable, None, span).joined()
             one, more = _in_slice(root, variable, condition), [*more, *asked]
         values += more
         joined = sql.SQL("") if not n else sql.SQL(" USING (instance_created_at, workflow_instance_id)")
         met.append(sql.SQL("({}) {}").format(one, sql.Identifier(f"l{n}")) + joined)
     lists = sql.SQL("SELECT instance_created_at, workflow_instance_id FROM {}").format(sql.SQL(" JOIN ").join(met))
-    text = sql.SQL(_SLICES).format(slices=_series(span), lists=lists, order=_ORDER)
-    return _Keys(text, values, in_time=False).limited(limit)
+    beyond, more = after.joined()
+    text = sql.SQL(_SLICES).format(each=_each(_SERIES_OF_SPAN), lists=lists, order=_ORDER, after=beyond)
+    return _Keys(text, [span.last, span.first, *values, *more], in_time=False).limited(limit)
 
 
 def _led(

@@ -132,8 +132,8 @@ SELECT i.id::text FROM workflow_instances i JOIN LATERAL (SELECT max(number) FIL
 #: the rows' own variables are too large to be read, too
 _FREE = {"FEW": 0, "WALK": 0.0, "LOOK_UP": 0.0}
 WAYS: dict[str, dict[str, Any]] = {
-    "as decided": {}, "walked": _FREE, "walked, large rows": {**_FREE, "fi.KEPT_BYTES": 0}, "looked up": {**_FREE, "WALK": 1e9, "READ": 1e9},
-    "read beside": {"FEW": 0, "WALK": 1e9, "LOOK_UP": 1e9, "READ": 0.0, "OPEN_SLICE": 0.0, "LONGER": 10**9},
+    "as decided": {}, "walked": _FREE, "walked, large rows": {**_FREE, "fi.KEPT_BYTES": 0}, "looked up": {**_FREE, "WALK": 1e9, "READ": 1e9, "READ_RANGED": 1e9},
+    "read beside": {"FEW": 0, "WALK": 1e9, "LOOK_UP": 1e9, "READ": 0.0, "READ_RANGED": 0.0, "OPEN_SLICE": 0.0},
 }  # fmt: skip
 
 
