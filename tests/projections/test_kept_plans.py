@@ -65,6 +65,17 @@ async def test_lists_that_meet(dsn: str, filled: str, monkeypatch: pytest.Monkey
             # of some hundred rows that lead those alone whose own variables pass
             assert len(items) == 20 and looked_up and sum(n["Actual Loops"] for n in looked_up) == 21
 
+        met = by_variables._Plan(fi.variable("amount", "gt", 5_000), [fi.variable("express", "eq", True)], True)
+        with monkeypatch.context() as patch:
+            patch.setattr(by_variables, "FEW", 0)
+            patch.setattr(by_variables, "_cheapest", lambda *_: met)
+            reader.read = read = Read()
+            found = (await _ask(reader, "one", {"var.express": "true", "status": "running", "var.amount[gt]": "5000"}, 500))["items"]
+        looked_up = [
+            n for n in nodes(read.plans[-1]) if "pkey" in n.get("Index Name", "") and n.get("Index Name", "").startswith("variables")
+        ]
+        assert found and sum(n["Actual Loops"] for n in looked_up) == len(found)  # and not once for each that is in both lists
+
 
 _KEPT = "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements WHERE strpos(statement, 'generate_series') > 0"
 
