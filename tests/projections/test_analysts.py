@@ -187,7 +187,7 @@ async def test_a_long_query_is_stopped_and_a_rebuild_keeps_the_views(history, db
 async def test_a_limit_that_a_session_lifts_holds_all_the_same(history, db, dsn, schema, monkeypatch):
     monkeypatch.setattr(overtime, "LOOK_S", 0.1)
     monkeypatch.setattr(overtime, "GRACE_S", 0.2)
-    monkeypatch.setattr(overtime, "INSIST_S", 0.2)
+    monkeypatch.setattr(overtime, "INSIST_S", 3.0)
     monkeypatch.setattr(overtime, "IDLE", "1s")
     watching = asyncio.create_task(overtime.watch(dsn, schema))
     lifted = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
