@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,12 @@ def calls(work: Callable[[], Any]) -> int:
         nonlocal found
         found += event == "call"
 
+    gc.collect()  # what others left behind is finalized now, and not while it is counted
+    gc.disable()
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return found

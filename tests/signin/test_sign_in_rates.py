@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.gateway import Connection, Gateway
 from flowledger.api.grpc.status import RESOURCE_EXHAUSTED, Refused
 from flowledger.api.rates import Rates
 from flowledger.infra.settings import Settings
@@ -70,10 +70,10 @@ async def test_a_person_with_all_sessions_is_one_caller_and_each_key_another(wor
     gateway = Gateway(world.ledger, door=world.app.state["services"].door)  # type: ignore[arg-type]
     metadata = {"authorization": f"Bearer {keys[0]}"}
     with pytest.raises(Refused) as e:
-        gateway._known(gateway.door, _method(), None, metadata, None)  # type: ignore[arg-type]
+        gateway._known(gateway.door, _method(), None, metadata, Connection(""))  # type: ignore[arg-type]
     assert e.value.status == RESOURCE_EXHAUSTED and e.value.retry_ms > 0, "both doors count together"
     now[0] += 1.0
-    assert gateway._known(gateway.door, _method(), None, metadata, None)[0].actor == "ann"  # type: ignore[arg-type]
+    assert gateway._known(gateway.door, _method(), None, metadata, Connection(""))[0].actor == "ann"  # type: ignore[arg-type]
     assert (await first.get("/v1/me")).status_code == 200
     assert found._metrics.rate_limited.labels("caller", "grpc")._value.get() == 1
 
