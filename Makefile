@@ -16,7 +16,7 @@ test: $(STAMP) $(CONSOLE) lint types web-check
 	$(PY) tools/run_tests.py $(ARGS)
 
 # The tests with the lines that they miss; each package that decides, records or shows has a floor (tools/run_tests.py).
-coverage: $(STAMP) $(CONSOLE)
+coverage: $(STAMP) $(CONSOLE) web-check
 	$(PY) tools/run_tests.py --coverage $(ARGS)
 
 # Only what needs no server, in about a minute.
