@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import datetime
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx2
 from lxml import etree
 from pydantic import Field
 
 from flowledger.connectors.fields import Seconds, Secret
-from flowledger.connectors.frame import Call, Config, Failed
-from flowledger.connectors.http import body
+from flowledger.connectors.frame import Config, Failed
 from flowledger.connectors.http.config import Url
 from flowledger.connectors.outcomes import AGAIN
+from flowledger.connectors.way import Way
 from flowledger.infra.aws_signing import PLAIN, Keys, Request, Who, endpoint, query_of, signed
 
 if TYPE_CHECKING:
-    from flowledger.infra.egress import Gate
+    pass
 
 #: with what signs, one name for those that call a service
-__all__ = ["PLAIN", "AwsConfig", "Keys", "Request", "Way", "endpoint", "query_of", "refused", "root_of", "send", "signed", "told"]
+__all__ = ["PLAIN", "AwsConfig", "Keys", "Request", "endpoint", "query_of", "refused", "root_of", "send", "signed", "told"]
 
 REGION = r"^[a-z0-9-]{1,64}$"
 #: codes that say who we are not
@@ -49,41 +49,13 @@ class AwsConfig(Config):
     timeout_in_seconds: Seconds = Field(30, description="For all of the call", title="Time limit (s)")
 
 
-class Way(NamedTuple):
-    """How a request goes out."""
-
-    gate: Gate
-    client: httpx2.AsyncClient
-    agent: str
-    answer_bytes_max: int
-    seconds: float
-    call: Call | None = None
-
-    @classmethod
-    def of(cls, call: Call, seconds: float) -> Way:
-        return cls(call.gate, call.client, call.user_agent, call.answer_bytes_max, seconds, call)
-
-
 async def send(way: Way, who: Who, asked: Request) -> tuple[httpx2.Response, bytes]:
     """The answer, whatever its status, and its body. Raises: Failed, and what httpx2 and the gate raise."""
-    url = way.gate.url(asked.endpoint.rstrip("/") + asked.path + ("?" + query_of(asked.query) if asked.query else ""))
+    url = way.to(asked.endpoint.rstrip("/") + asked.path + ("?" + query_of(asked.query) if asked.query else ""))
     if url.raw_path.partition(b"?")[0].decode() != asked.path:
         raise Failed("CONFIGURATION", "endpoint: expected an address without a path")
-    if way.call is not None:
-        way.call.target = f"{url.scheme}://{url.netloc.decode()}"
     headers = signed(who, asked, {**asked.headers, "host": url.netloc.decode()}, datetime.datetime.now(datetime.UTC))
-    request = way.client.build_request(
-        asked.method, url, headers={**headers, "user-agent": way.agent, "accept-encoding": "identity"}, content=asked.data,
-        timeout=httpx2.Timeout(way.seconds),
-    )  # fmt: skip
-    response = await way.client.send(request, stream=True)
-    try:
-        found = await body.read(response, way.answer_bytes_max)
-    finally:
-        await response.aclose()
-    if way.call is not None:
-        way.call.status = str(response.status_code)
-    return response, found
+    return await way.send(asked.method, url, headers, asked.data)
 
 
 def refused(action: str, response: httpx2.Response, found: bytes) -> Failed:

@@ -13,6 +13,7 @@ from flowledger.connectors import aws, reach
 from flowledger.connectors.fields import Seconds
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http import body
+from flowledger.connectors.way import Way
 
 BYTES_MAX = 4 * 1024 * 1024
 WORDS_MAX = 300
@@ -57,7 +58,7 @@ class LambdaConnector:
         query = {"Qualifier": config.qualifier} if config.qualifier else {}
         endpoint = config.endpoint or aws.endpoint("lambda", config.region)
         async with reach.within(config.timeout_in_seconds, call):
-            way = aws.Way.of(call, config.timeout_in_seconds)
+            way = Way.of(call, config.timeout_in_seconds)
             response, found = await aws.send(way, config, aws.Request("lambda", endpoint, "POST", path, query, headers, data))
         if response.status_code >= 300:
             raise aws.refused("Invoke", response, found)

@@ -8,16 +8,15 @@ import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from flowledger.connectors import reach
 from flowledger.connectors.fields import Flag, Index, Seconds, Secret
 from flowledger.connectors.frame import Call, Config, Failed
-from flowledger.connectors.http import body
 from flowledger.connectors.http.config import Url
 from flowledger.connectors.outcomes import AGAIN
+from flowledger.connectors.way import Way
 
 BYTES_MAX, WORDS_MAX = 4 * 1024 * 1024, 200
 NAME = r"^[A-Za-z0-9./_%]{1,48}$"
@@ -70,8 +69,8 @@ class IbmMqConnector:
         login = base64.b64encode(f"{config.username}:{config.password}".encode()).decode()
         call.mask.add(login)
         headers = {
-            "authorization": f"Basic {login}", "ibm-mq-rest-csrf-token": "flowledger", "accept": "application/json", "accept-encoding": "identity",
-            "user-agent": call.user_agent, "content-type": f"{'text/plain' if isinstance(config.message, str) else 'application/json'};charset=utf-8",
+            "authorization": f"Basic {login}", "ibm-mq-rest-csrf-token": "flowledger", "accept": "application/json",
+            "content-type": f"{'text/plain' if isinstance(config.message, str) else 'application/json'};charset=utf-8",
             "ibm-mq-md-correlationid": correlation, "ibm-mq-md-persistence": "persistent" if config.persistent else "nonPersistent",
             "ibm-mq-md-expiry": str(config.expires_after_ms) if config.expires_after_ms else "unlimited",
         }  # fmt: skip
@@ -81,17 +80,8 @@ class IbmMqConnector:
             headers["ibm-mq-md-replyto"] = config.reply_to
         path = f"/ibmmq/rest/v3/messaging/qmgr/{quote(config.queue_manager, safe='')}/queue/{quote(config.queue, safe='')}/message"
         async with reach.within(config.timeout_in_seconds, call):
-            url = call.gate.url(config.endpoint.rstrip("/") + path)
-            call.target = f"{url.scheme}://{url.netloc.decode()}"
-            request = call.client.build_request(
-                "POST", url, headers=headers, content=data, timeout=httpx2.Timeout(config.timeout_in_seconds)
-            )
-            response = await call.client.send(request, stream=True)
-            try:
-                found = await body.read(response, call.answer_bytes_max)
-            finally:
-                await response.aclose()
-        call.status = str(response.status_code)
+            way = Way.of(call, config.timeout_in_seconds)
+            response, found = await way.send("POST", way.to(config.endpoint.rstrip("/") + path), headers, data)
         if response.status_code >= 300:
             raise _refused(response.status_code, found)
         if not (id := response.headers.get("ibm-mq-md-messageid")):

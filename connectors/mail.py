@@ -69,10 +69,8 @@ class Attachment(Config):
             raise ValueError(f"attachments: expected base64 for {self.filename!r}") from None
 
 
-class MailConfig(Config):
-    """Sends a mail by SMTP."""
-
-    model_config = ConfigDict(title="Mail (SMTP)")
+class Sender(Config):
+    """By which server a mail goes out, and in whose name."""
 
     host: Host = Field(description="Name or address of the mail server", title="Host")
     port: Port | None = Field(None, description="Empty: 587 with STARTTLS, 465 with TLS, 25 with none", title="Port")
@@ -82,6 +80,13 @@ class MailConfig(Config):
     username: Annotated[str, Field(max_length=256)] = Field("", description="Who we are to the server; empty: it asks nobody", title="User")
     password: Secret | None = Field(None, description="A reference: {{secrets.NAME}}", title="Password")
     from_: Addresses = Field(description="Address of the sender", title="From", alias="from")
+
+
+class MailConfig(Sender):
+    """Sends a mail by SMTP."""
+
+    model_config = ConfigDict(title="Mail (SMTP)")
+
     to: Addresses = Field([], description="Addresses, separated by commas, or a list", title="To")
     cc: Addresses = Field([], description="Who gets a copy", title="Cc")
     bcc: Addresses = Field([], description="Who gets a copy that the others don't see", title="Bcc")

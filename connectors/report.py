@@ -12,26 +12,18 @@ from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from flowledger.connectors.fields import Host, Port, Seconds, Secret, Text
+from flowledger.connectors.fields import Seconds, Secret, Text
 from flowledger.connectors.frame import Call, Config, Failed, Report
 from flowledger.connectors.http.config import Authentication, Headers, HttpConfig, NoAuth, Url
 from flowledger.connectors.inputs import problems
-from flowledger.connectors.mail import BYTES_MAX, Addresses, Attachment, Body, Line, MailConfig, MailConnector
+from flowledger.connectors.mail import BYTES_MAX, Addresses, Attachment, Body, Line, MailConfig, MailConnector, Sender
 from flowledger.connectors.webhooks import signing
 
 
-class Mail(Config):
+class Mail(Sender):
     """As an attachment of a mail."""
 
     type: Literal["mail"]
-    host: Host = Field(description="Name or address of the mail server", title="Host")
-    port: Port | None = Field(None, description="Empty: 587 with STARTTLS, 465 with TLS, 25 with none", title="Port")
-    security: Literal["starttls", "tls", "off"] = Field(
-        "starttls", description="starttls and tls: the server is who it says; off: only where the way is safe", title="TLS"
-    )
-    username: Annotated[str, Field(max_length=256)] = Field("", description="Who we are to the server; empty: it asks nobody", title="User")
-    password: Secret | None = Field(None, description="A reference: {{secrets.NAME}}", title="Password")
-    from_: Addresses = Field(description="Address of the sender", title="From", alias="from")
     to: Addresses = Field(description="Addresses, separated by commas, or a list", title="To")
     cc: Addresses = Field([], description="Who gets a copy", title="Cc")
     bcc: Addresses = Field([], description="Who gets a copy that the others don't see", title="Bcc")

@@ -21,6 +21,7 @@ from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http import body
 from flowledger.connectors.http.config import Url
 from flowledger.connectors.outcomes import AGAIN
+from flowledger.connectors.way import Way
 
 KEYS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
@@ -77,7 +78,7 @@ class S3Connector:
         if config.only_new and config.operation == "put":
             headers["if-none-match"] = "*"
         method = {"get": "GET", "put": "PUT", "head": "HEAD", "delete": "DELETE", "list": "GET"}[config.operation]
-        way = aws.Way.of(call, config.timeout_in_seconds)
+        way = Way.of(call, config.timeout_in_seconds)
         async with reach.within(config.timeout_in_seconds, call):
             response, found = await aws.send(way, config, aws.Request("s3", config.endpoint, method, path, query, headers, data))
         call.status = str(response.status_code)

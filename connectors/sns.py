@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from flowledger.connectors import aws, reach
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.sqs import AttributeName, Attributes, Group, text_of, with_key
+from flowledger.connectors.way import Way
 
 
 class SnsConfig(aws.AwsConfig):
@@ -57,7 +58,7 @@ class SnsConnector:
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         endpoint = config.endpoint or aws.endpoint("sns", config.region)
         async with reach.within(config.timeout_in_seconds, call):
-            way = aws.Way.of(call, config.timeout_in_seconds)
+            way = Way.of(call, config.timeout_in_seconds)
             response, found = await aws.send(way, config, aws.Request("sns", endpoint, "POST", "/", {}, headers, urlencode(asked).encode()))
         if response.status_code >= 300:
             raise aws.refused("Publish", response, found)

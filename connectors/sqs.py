@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from flowledger.connectors import aws, reach
 from flowledger.connectors.fields import Index, Text, dropped
 from flowledger.connectors.frame import Call, Config, Failed
+from flowledger.connectors.way import Way
 
 BYTES_MAX = 1024 * 1024
 #: the service takes ten; one is for the key of the work
@@ -71,7 +72,7 @@ class SqsConnector:
         headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.SendMessage"}
         origin = "/".join(config.queue.split("/", 3)[:3])
         async with reach.within(config.timeout_in_seconds, call):
-            way = aws.Way.of(call, config.timeout_in_seconds)
+            way = Way.of(call, config.timeout_in_seconds)
             response, found = await aws.send(way, config, aws.Request("sqs", origin, "POST", "/", {}, headers, _encode(asked)))
         if response.status_code >= 300:
             raise aws.refused("SendMessage", response, found)

@@ -12,6 +12,7 @@ from flowledger.connectors import reach
 from flowledger.connectors.fields import Text, dropped
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.google import service
+from flowledger.connectors.way import Way
 
 HOST = "pubsub.googleapis.com"
 #: of the service: a message, its attributes (one of which is the key of the work), a name of one, its value
@@ -60,7 +61,7 @@ class PubSubConnector:
             message["orderingKey"] = config.ordering_key
         path = f"/v1/projects/{config.project}/topics/{config.topic}:publish"
         async with reach.within(config.timeout_in_seconds, call):
-            way = service.Way.of(call, config.timeout_in_seconds)
+            way = Way.of(call, config.timeout_in_seconds)
             asked = service.Request(HOST, config.endpoint, path, {"messages": [message]}, config.service_account)
             told = await service.send(way, self.tokens, asked)
         ids = told.get("messageIds")

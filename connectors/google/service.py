@@ -17,13 +17,12 @@ import msgspec
 from pydantic import Field
 
 from flowledger.connectors.fields import Seconds, Secret
-from flowledger.connectors.frame import Call, Config, Failed
-from flowledger.connectors.http import body
+from flowledger.connectors.frame import Config, Failed
 from flowledger.connectors.http.config import Url
 from flowledger.connectors.outcomes import AGAIN, after_s
+from flowledger.connectors.way import Way
 
 if TYPE_CHECKING:
-    from flowledger.infra.egress import Gate
     from flowledger.infra.secrets.mask import Mask
 
 #: how long a token is good (the most that the services take), when it is made anew, and how many are kept
@@ -93,21 +92,6 @@ class Tokens:
             ) from None
 
 
-class Way(NamedTuple):
-    """How a request goes out."""
-
-    gate: Gate
-    client: httpx2.AsyncClient
-    agent: str
-    answer_bytes_max: int
-    seconds: float
-    call: Call | None = None
-
-    @classmethod
-    def of(cls, call: Call, seconds: float) -> Way:
-        return cls(call.gate, call.client, call.user_agent, call.answer_bytes_max, seconds, call)
-
-
 class Request(NamedTuple):
     """`host`: of the service, such as `pubsub.googleapis.com`, which a token is signed for; `endpoint`: where it is instead."""
 
@@ -120,22 +104,13 @@ class Request(NamedTuple):
 
 async def send(way: Way, tokens: Tokens, asked: Request) -> dict[str, Any]:
     """A POST. Raises: Failed, and what httpx2 and the gate raise."""
-    url = way.gate.url((asked.endpoint or f"https://{asked.host}").rstrip("/") + asked.path)
-    if way.call is not None:
-        way.call.target = f"{url.scheme}://{url.netloc.decode()}"
+    url = way.to((asked.endpoint or f"https://{asked.host}").rstrip("/") + asked.path)
     token = tokens.of(asked.key, f"https://{asked.host}/", way.call.mask if way.call is not None else None)
     headers = {
-        "authorization": f"Bearer {token}", "content-type": "application/json", "accept": "application/json", "user-agent": way.agent,
-        "accept-encoding": "identity", **({"traceparent": way.call.trace} if way.call is not None and way.call.trace else {}),
+        "authorization": f"Bearer {token}", "content-type": "application/json", "accept": "application/json",
+        **({"traceparent": way.call.trace} if way.call is not None and way.call.trace else {}),
     }  # fmt: skip
-    request = way.client.build_request("POST", url, headers=headers, content=_encode(asked.data), timeout=httpx2.Timeout(way.seconds))
-    response = await way.client.send(request, stream=True)
-    try:
-        found = await body.read(response, way.answer_bytes_max)
-    finally:
-        await response.aclose()
-    if way.call is not None:
-        way.call.status = str(response.status_code)
+    response, found = await way.send("POST", url, headers, _encode(asked.data))
     if response.status_code >= 300:
         raise refused(response, found)
     try:

@@ -14,6 +14,7 @@ from flowledger.connectors.fields import Index
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.google import service
 from flowledger.connectors.http.config import Headers, Url
+from flowledger.connectors.way import Way
 
 HOST = "cloudtasks.googleapis.com"
 #: of the service: a task in all; how far ahead it may lie
@@ -76,7 +77,7 @@ class CloudTasksConnector:
         asked = service.Request(HOST, config.endpoint, f"/v2/{queue}/tasks", {"task": task}, config.service_account)
         try:
             async with reach.within(config.timeout_in_seconds, call):
-                await service.send(service.Way.of(call, config.timeout_in_seconds), self.tokens, asked)
+                await service.send(Way.of(call, config.timeout_in_seconds), self.tokens, asked)
         except Failed as e:
             if e.code != "ALREADY_EXISTS":
                 raise

@@ -24,6 +24,15 @@ _decode = msgspec.json.Decoder(float_hook=exact).decode
 DEPTH_MAX = limits.DEPTH_MAX - 10
 
 
+async def exchanged(client: httpx2.AsyncClient, request: httpx2.Request, most: int, **more: Any) -> tuple[httpx2.Response, bytes]:
+    """The answer to a request, and its body of at most `most` bytes. Raises: Failed, and what httpx2 raises."""
+    response = await client.send(request, stream=True, **more)
+    try:
+        return response, await read(response, most)
+    finally:
+        await response.aclose()
+
+
 def media_type(value: str) -> tuple[str, str]:
     """(type, charset) of a Content-Type, lower case; UTF-8 where it says nothing."""
     m = Message()

@@ -82,11 +82,8 @@ class Tokens:
         request = call.client.build_request(
             "POST", url, data=data, headers={"accept": "application/json", "user-agent": call.user_agent, "accept-encoding": "identity"}
         )
-        response = await call.client.send(request, auth=httpx2.BasicAuth(*login) if login else None, stream=True)
-        try:
-            text = await body.read(response, ANSWER_BYTES_MAX)
-        finally:
-            await response.aclose()
+        basic = httpx2.BasicAuth(*login) if login else None
+        response, text = await body.exchanged(call.client, request, ANSWER_BYTES_MAX, auth=basic)
         if response.status_code != 200:
             again = response.status_code in AGAIN
             failure = Failed("OAUTH", f"the server of tokens answered {response.status_code}{_why(text)}", again=again)

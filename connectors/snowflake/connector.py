@@ -20,11 +20,11 @@ from pydantic import ConfigDict, Field, field_validator
 from flowledger.connectors import reach
 from flowledger.connectors.fields import LITERAL, Count, Seconds, Secret
 from flowledger.connectors.frame import Call, Config, Failed
-from flowledger.connectors.http import body
 from flowledger.connectors.http.config import Url
 from flowledger.connectors.outcomes import AGAIN, after_s
 from flowledger.connectors.snowflake.values import bound, plain
 from flowledger.connectors.sql.config import KEY, PARAMETERS_MAX, ROWS_MAX, Statement
+from flowledger.connectors.way import Way
 
 #: how long a token is good, and how long before its end it is made anew (seconds)
 TOKEN_S, EARLY_S, TOKENS_MAX = 3600, 300, 100
@@ -136,22 +136,16 @@ class SnowflakeConnector:
         return {"rows": rows, "rowCount": changed if stats else len(rows)}
 
     async def _ask(self, config: SnowflakeConfig, call: Call, method: str, path: str, data: Any = None) -> tuple[int, dict[str, Any]]:
-        url = call.gate.url((config.endpoint or f"https://{config.account}.snowflakecomputing.com").rstrip("/") + path)
-        call.target = f"{url.scheme}://{url.netloc.decode()}"
+        # numbers and names of columns take more room in the service's words than in ours
+        way = Way.of(call, config.timeout_in_seconds)._replace(
+            agent=call.user_agent.replace(" ", "-"), answer_bytes_max=4 * call.answer_bytes_max
+        )
+        url = way.to((config.endpoint or f"https://{config.account}.snowflakecomputing.com").rstrip("/") + path)
         headers = {
             "authorization": f"Bearer {self._token(config, call)}", "x-snowflake-authorization-token-type": "KEYPAIR_JWT", "accept": "application/json",
-            "user-agent": call.user_agent.replace(" ", "-"), "accept-encoding": "identity", "content-type": "application/json",
+            "content-type": "application/json",
         }  # fmt: skip
-        request = call.client.build_request(
-            method, url, headers=headers, content=None if data is None else _encode(data), timeout=httpx2.Timeout(config.timeout_in_seconds)
-        )
-        response = await call.client.send(request, stream=True)
-        try:
-            # numbers and names of columns take more room in the service's words than in ours
-            found = await body.read(response, 4 * call.answer_bytes_max)
-        finally:
-            await response.aclose()
-        call.status = str(response.status_code)
+        response, found = await way.send(method, url, headers, None if data is None else _encode(data))
         try:
             told = msgspec.json.decode(found, type=dict[str, Any])
         except (msgspec.DecodeError, msgspec.ValidationError):

@@ -15,6 +15,7 @@ from flowledger.connectors.google import service
 from flowledger.connectors.google.pubsub import HOST
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
 from flowledger.connectors.sources.shared import secret, text, value_of, why
+from flowledger.connectors.way import Way
 from flowledger.events.triggers import TriggerItem
 from flowledger.infra.egress_transport import client_of
 from flowledger.kernel.model.trigger_fields import duration_us
@@ -63,7 +64,7 @@ class PubSubSubscription:
         """Raises: Away."""
         try:
             async with asyncio.timeout(seconds):
-                way = service.Way(self._gate, self.client, AGENT, ANSWER_BYTES_MAX, seconds)
+                way = Way(self._gate, self.client, AGENT, ANSWER_BYTES_MAX, seconds)
                 return await service.send(
                     way, self._tokens, service.Request(HOST, self._endpoint, f"{self._path}:{method}", data, self._key)
                 )

@@ -17,6 +17,7 @@ from flowledger.connectors import aws, outcomes
 from flowledger.connectors.runner import AGENT
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
 from flowledger.connectors.sources.shared import secret, text, value_of, why
+from flowledger.connectors.way import Way
 from flowledger.events.triggers import TriggerItem
 from flowledger.infra.egress_transport import client_of
 from flowledger.kernel.model.trigger_fields import duration_us
@@ -97,7 +98,7 @@ class SqsQueue:
         """Raises: Away (with what failed as its cause)."""
         try:
             async with asyncio.timeout(seconds):
-                way = aws.Way(self._gate, self.client, AGENT, most, seconds)
+                way = Way(self._gate, self.client, AGENT, most, seconds)
                 response, found = await aws.send(way, self.keys, asked)
             if response.status_code >= 300:
                 raise aws.refused(action, response, found)
