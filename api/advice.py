@@ -14,8 +14,6 @@ from litestar.params import Parameter
 from flowledger.analytics.advise import gains, redraw
 from flowledger.analytics.advise.outline import outline
 from flowledger.analytics.simulate import plan as pl
-from flowledger.analytics.simulate.compared import simulate
-from flowledger.analytics.simulate.run import CannotRun
 from flowledger.api import answers as a
 from flowledger.api.access.door import IDENTITY, forbidden
 from flowledger.api.directory import _list
@@ -23,7 +21,7 @@ from flowledger.api.drafts import desk
 from flowledger.api.edge import ApiRequest, Body, Name, Words, reply
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
-from flowledger.api.simulations import SECONDS_MAX, Simulated, _gone, _model
+from flowledger.api.simulations import Simulated, _gone, _model, simulated
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
 from flowledger.kernel import advice as ad
@@ -249,7 +247,6 @@ async def try_advice(request: ApiRequest, id: AdvicePath) -> Response[Simulated]
     scenario = value["scenario"]
     if value["gain"]["by"] != "simulation":
         raise senseless("an advice whose gain is simulated was expected: this one's is counted from history", "path id")
-    began = time.monotonic()
     history = await s.reads.seen(caller.tenant, value["process"])
     if not history.started:
         raise Problem(RejectionCode.INVALID_STATE, f"no instance of {value['process']} has ended to learn from")
@@ -262,30 +259,10 @@ async def try_advice(request: ApiRequest, id: AdvicePath) -> Response[Simulated]
         other = {f"{value['process']}.bpmn": text}
     else:
         _, models = await _model(s, caller.tenant, value["process"], 0)
-    gone = asyncio.create_task(_gone(request))
     wish = {"name": value["kind"], "changes": scenario["changes"], "models": other}
-
-    def work() -> dict[str, Any]:
-        return simulate(
-            models,
-            value["process"],
-            plan,
-            [wish],
-            runs=RUNS,
-            seed=2,
-            go_on=lambda: time.monotonic() < began + SECONDS_MAX and not gone.done(),
-        )
-
-    try:
-        async with s.simulations.place((caller.tenant, caller.actor)):
-            found = await asyncio.to_thread(work)
-    except CannotRun as e:
-        raise senseless(str(e), "path id") from None
-    finally:
-        gone.cancel()
-    took = round((time.monotonic() - began) * 1000)
+    found = await simulated(request, models, value["process"], plan, [wish], runs=RUNS, seed=2, at="path id")
     return reply({
-        "process": value["process"], "version": value["version"], "learned_from": len(history.started), "plan": plan, **found, "took_ms": took,
+        "process": value["process"], "version": value["version"], "learned_from": len(history.started), "plan": plan, **found,
     })  # fmt: skip
 
 

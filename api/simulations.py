@@ -78,6 +78,35 @@ async def _gone(request: ApiRequest) -> None:
         pass
 
 
+async def simulated(
+    request: ApiRequest,
+    models: dict[str, str],
+    process: str,
+    base: dict[str, Any],
+    scenarios: list[dict[str, Any]],
+    *,
+    runs: int,
+    seed: int,
+    at: str,
+) -> dict[str, Any]:
+    """Run in the caller's turn and in a thread, while somebody waits for it. `at`: what is wrong where it can't be run. Raises: Problem."""
+    s, began = services_of(request), time.monotonic()
+    caller = s.identify(request)
+    gone = asyncio.create_task(_gone(request))
+
+    def go_on() -> bool:
+        return time.monotonic() < began + SECONDS_MAX and not gone.done()
+
+    try:
+        async with s.simulations.place((caller.tenant, caller.actor)):
+            found = await asyncio.to_thread(simulate, models, process, base, scenarios, runs=runs, seed=seed, go_on=go_on)
+    except CannotRun as e:
+        raise senseless(str(e), at) from None
+    finally:
+        gone.cancel()
+    return {**found, "took_ms": round((time.monotonic() - began) * 1000)}
+
+
 @post("/simulations", status_code=200, summary="What would happen")
 async def run_simulation(request: ApiRequest, data: SimulationBody) -> Response[Simulated]:
     """Runs the process with simulated time, as its history was and by scenarios: other people, times, ways, versions. Nothing real is started."""
@@ -105,29 +134,8 @@ async def run_simulation(request: ApiRequest, data: SimulationBody) -> Response[
         scenarios.append({"name": scenario.name, "changes": scenario.changes, "models": other})
     if (every := data.runs * sum(int(p.get("instances", 500)) for p in plans)) > ALL_MAX:
         raise senseless(f"at most {ALL_MAX} instances of all runs together were expected, found {every}", "body runs")
-    began = time.monotonic()
-
-    def work() -> dict[str, Any]:
-        return simulate(
-            models,
-            data.process,
-            base,
-            scenarios,
-            runs=data.runs,
-            seed=data.seed,
-            go_on=lambda: time.monotonic() < began + SECONDS_MAX and not gone.done(),
-        )
-
-    gone = asyncio.create_task(_gone(request))
-    try:
-        async with s.simulations.place((caller.tenant, caller.actor)):
-            found = await asyncio.to_thread(work)
-    except CannotRun as e:
-        raise senseless(str(e), "body plan") from None
-    finally:
-        gone.cancel()
-    took = round((time.monotonic() - began) * 1000)
-    return reply({"process": data.process, "version": version, "learned_from": count, "plan": base, **found, "took_ms": took})
+    found = await simulated(request, models, data.process, base, scenarios, runs=data.runs, seed=data.seed, at="body plan")
+    return reply({"process": data.process, "version": version, "learned_from": count, "plan": base, **found})
 
 
 HANDLERS: dict[str, list[Any]] = {"simulations": [run_simulation]}
