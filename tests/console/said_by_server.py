@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flowledger.api.problems import BY_STATUS, STATUS
+from tools.validation_page import text_of
 
 from .conftest import ROOT
 
@@ -24,14 +25,6 @@ NOT_THE_CONSOLE = (
 FINDS = {"find", "finding", "add", "error", "lost", "Finding", "warn", "Broken", "report", "_tell"}
 CODE = re.compile(r"[A-Z]{2,}(_[A-Z]+)*")
 WORDS = re.compile(r"[a-z]{3}")
-
-
-def text_of(node: ast.expr) -> str:
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in node.values)
-    if isinstance(node, ast.BinOp):
-        return text_of(node.left) + text_of(node.right)
-    return str(node.value) if isinstance(node, ast.Constant) else "…"
 
 
 def calls(*places: str) -> Iterator[tuple[str, str, ast.Call]]:

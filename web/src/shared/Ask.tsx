@@ -2,6 +2,7 @@ import { Button, Group, Modal, Stack, Text, Textarea } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import { useText } from "~/i18n";
 import { Failed } from "./states";
+import { useWork } from "./work";
 
 interface Props {
   title: string;
@@ -20,20 +21,12 @@ interface Props {
 export function Ask({ title, what, danger, ready = true, reason: asks = true, close, go, children }: Props) {
   const t = useText();
   const [reason, setReason] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  const act = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, run } = useWork();
+  const act = () =>
+    run(async () => {
       await go(reason.trim());
       close();
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <Modal opened onClose={close} title={title}>
       <Stack>

@@ -4,6 +4,7 @@ import type { HistoryEvent } from "~/api/types";
 import { useText } from "~/i18n";
 import { Failed } from "./states";
 import { When } from "./time";
+import { useWork } from "./work";
 
 /** What was said: of a task it stands in the details of the move. */
 export const saidIn = (e: HistoryEvent) => String(e.data.text ?? (e.data.details as { text?: string } | null)?.text ?? e.data.reason ?? "");
@@ -22,20 +23,13 @@ interface Props {
 export function Comments({ title, said, none, about, say }: Props) {
   const t = useText();
   const [text, setText] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, run } = useWork();
   const add = async () => {
     if (!say || !text.trim()) return;
-    setBusy(true);
-    setError(undefined);
-    try {
+    await run(async () => {
       await say(text.trim());
       setText("");
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
+    });
   };
   return (
     <Card withBorder padding="sm">

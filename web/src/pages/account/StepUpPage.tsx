@@ -8,27 +8,20 @@ import { possible } from "~/api/session";
 import { useText } from "~/i18n";
 import { Answer, Failed, PageHead } from "~/shared/states";
 import { When } from "~/shared/time";
+import { useWork } from "~/shared/work";
 
 /** Somebody has asked for something by a program of theirs (the command line): here they see what it is, and show their passkey for it. */
 export function StepUpPage() {
   const t = useText();
   const { id } = useParams({ strict: false }) as { id: string };
   const [done, setDone] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, run } = useWork();
   const asked = useQuery({ queryKey: ["step-up", id], queryFn: ({ signal }) => get(`/step-ups/${id}`, {}, signal), retry: false });
-  const show = async (options: Record<string, unknown>) => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const show = (options: Record<string, unknown>) =>
+    run(async () => {
       await prove(id, options);
       setDone(true);
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <>
       <PageHead title={t("stepup.title")}>{t("stepup.what")}</PageHead>

@@ -5,6 +5,7 @@ import { get, send } from "~/api/client";
 import { useText } from "~/i18n";
 import { Answer, Empty, Failed } from "~/shared/states";
 import { When } from "~/shared/time";
+import { useWork } from "~/shared/work";
 
 /** What people say of a draft, or of one of its elements. */
 export function Comments({ draft, selected, onPick, may }: { draft: string; selected?: string; onPick: (element: string) => void; may: boolean }) {
@@ -13,21 +14,13 @@ export function Comments({ draft, selected, onPick, may }: { draft: string; sele
   const q = useQuery({ queryKey: ["draft comments", draft], queryFn: ({ signal }) => get(`/drafts/${draft}/comments`, {}, signal) });
   const [text, setText] = useState("");
   const [about, setAbout] = useState(true);
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const say = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, run } = useWork();
+  const say = () =>
+    run(async () => {
       await send("POST", `/drafts/${draft}/comments`, { text: text.trim(), ...(about && selected ? { element: selected } : {}) });
       setText("");
       await client.invalidateQueries({ queryKey: ["draft comments", draft] });
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <Stack gap="sm">
       <Answer of={q} empty={(d) => d.items.length === 0 && <Empty title={t("designer.comments.none")} />}>

@@ -9,6 +9,7 @@ import { Values, type ValuesHandle } from "~/shared/form/Values";
 import { brief } from "~/shared/Json";
 import { Answer, Failed } from "~/shared/states";
 import { FindingList } from "./Findings";
+import { useWork } from "~/shared/work";
 
 const COLOURS = { added: "teal", removed: "red", moved: "blue", changed: "yellow" } as const;
 /** changes that are shown; the rest is counted */
@@ -31,15 +32,12 @@ export function Deploy({ draft, name, text, base, dirty, save, findings, close, 
   const t = useText();
   const client = useQueryClient();
   const [keep, setKeep] = useState(dirty);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, run } = useWork();
   const [made, setMade] = useState<{ definition_id: string; key: string; kind: string; version: number; duplicate: boolean }[]>();
   const q = useQuery({ queryKey: ["compare", name, text], queryFn: () => send("POST", "/models/compare", { name, content: text }) });
   const errors = findings.filter((f) => f.severity === "error");
-  const go = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const go = () =>
+    run(async () => {
       let version = base;
       if (keep && dirty) {
         const saved = await save();
@@ -49,12 +47,7 @@ export function Deploy({ draft, name, text, base, dirty, save, findings, close, 
       const answer = await send("POST", "/deployments", { resources: [{ name, content: text }], metadata: { draft: draft.id, ...(keep || !dirty ? { draft_version: version } : {}) } });
       setMade(answer.definitions as typeof made);
       await Promise.all([client.invalidateQueries({ queryKey: ["/definitions"] }), client.invalidateQueries({ queryKey: ["compare"] })]);
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   const refused = error instanceof ApiError && error.problem.findings ? (error.problem.findings as Finding[]) : undefined;
   return (
     <Modal opened onClose={close} size="lg" title={t(made ? "designer.deployed" : "designer.deploy.title", { name: draft.name })}>
@@ -144,21 +137,14 @@ function Deployed({ made, close }: { made: { definition_id: string; key: string;
   const handle = useRef<ValuesHandle>(null);
   const processes = made.filter((m) => m.kind === "process");
   const [which, setWhich] = useState(processes[0]?.key);
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+  const { busy, error, run } = useWork();
   const start = async () => {
     const variables = handle.current?.take();
     if (!variables || !which) return;
-    setBusy(true);
-    setError(undefined);
-    try {
+    await run(async () => {
       const begun = await send("POST", "/instances", { definition: which, variables });
       void navigate({ to: "/instances/$id", params: { id: begun.id } });
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
+    });
   };
   return (
     <Stack>

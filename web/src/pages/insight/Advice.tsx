@@ -10,6 +10,7 @@ import { Ask } from "~/shared/Ask";
 import { Answer, Empty, Failed } from "~/shared/states";
 import { When } from "~/shared/time";
 import { long, percent, type Part } from "./parts";
+import { useWork } from "~/shared/work";
 
 type Piece = AnswerOf<"GET", "/advice">["items"][number];
 type Deed = "apply" | "refuse";
@@ -20,25 +21,17 @@ export function Advice({ process }: Part) {
   const t = useText();
   const may = useMay("learn");
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+  const { busy, error, run } = useWork();
   const [said, setSaid] = useState("");
   const [asked, setAsked] = useState<{ piece: Piece; deed: Deed }>();
   const found = useQuery({ queryKey: ["advice", process], queryFn: ({ signal }) => get("/advice", { process }, signal) });
   const again = () => client.invalidateQueries({ queryKey: ["advice", process] });
-  const look = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const look = () =>
+    run(async () => {
       const told = await send("POST", "/advice", { process });
       setSaid(t("advice.looked", { looked: told.looked, from: told.learned_from, found: told.items.length }));
       await again();
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <>
       <Group justify="space-between" mb="sm">

@@ -2,7 +2,6 @@ import "~/i18n/for-insight";
 import { Button, Group, Menu, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 import { get, getText, query } from "~/api/client";
 import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
@@ -23,6 +22,7 @@ import { Predictions } from "./Predictions";
 import { Processes } from "./Processes";
 import { Variants } from "./Variants";
 import { WhatIf } from "./WhatIf";
+import { useWork } from "~/shared/work";
 
 const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison, predict: Predictions, forecast: Forecast, anomalies: Anomalies, whatif: WhatIf, advice: Advice } as const;
 /** Parts that look at all versions, and that choose their time themselves: what would change nothing isn't there. */
@@ -119,20 +119,12 @@ const daysAgo = (n: number) => {
 /** The histories of the time shown, as files for other tools. */
 function Exports({ search }: { search: Search }) {
   const t = useText();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const take = async (format: keyof typeof EXPORTS) => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, run } = useWork();
+  const take = (format: keyof typeof EXPORTS) =>
+    run(async () => {
       const text = await getText(`/exports${query({ process: search.process, format, ...spanOf(search, Date.now()) })}`);
       save(`${(search.process ?? "").replace(/[^\w.-]/g, "_")}.${format === "ocel" ? "json" : format}`, EXPORTS[format], text);
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <>
       <Menu position="bottom-end" withinPortal>

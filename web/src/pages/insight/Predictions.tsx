@@ -9,6 +9,7 @@ import { Answer, Empty, Failed } from "~/shared/states";
 import { When } from "~/shared/time";
 import { Wide } from "~/shared/Wide";
 import { Figure, long, percent, type Part } from "./parts";
+import { useWork } from "~/shared/work";
 
 /** As the server tells it (docs/predictions.md). */
 interface Card {
@@ -42,23 +43,15 @@ export function Predictions({ process }: Part) {
   const { language } = useLanguage();
   const may = useMay("learn");
   const client = useQueryClient();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+  const { busy, error, run } = useWork();
   const [use, setUse] = useState<number>();
   const found = useQuery({ queryKey: ["predictions", process], queryFn: ({ signal }) => get("/predictions", { process }, signal) });
   const again = () => client.invalidateQueries({ queryKey: ["predictions", process] });
-  const learn = async () => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const learn = () =>
+    run(async () => {
       await send("POST", "/predictions", { process });
       await again();
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   return (
     <>
       <Group justify="space-between" mb="sm">

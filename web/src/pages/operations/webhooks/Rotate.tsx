@@ -5,28 +5,21 @@ import { send } from "~/api/client";
 import { useText } from "~/i18n";
 import { Failed } from "~/shared/states";
 import { bodyOf, secretName, SECRETS_MAX, wishOf, type Webhook } from "./wish";
+import { useWork } from "~/shared/work";
 
 /** One secret takes another's place without an event that the receiver can't verify: both sign until the old one is dropped. Values are never here. */
 export function Rotate({ of: hook, close }: { of: Webhook; close: () => void }) {
   const t = useText();
   const client = useQueryClient();
   const [name, setName] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, run } = useWork();
   const secrets = hook.secrets.map(secretName);
-  const sign = async (next: string[]) => {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const sign = (next: string[]) =>
+    run(async () => {
       await send("PUT", `/webhooks/${encodeURIComponent(hook.name)}`, bodyOf({ ...wishOf(hook), secrets: next }, false));
       await client.invalidateQueries({ queryKey: ["/webhooks"] });
       setName("");
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
+    });
   const fresh = name.trim();
   const add = () => void sign([...secrets, fresh]);
   return (
