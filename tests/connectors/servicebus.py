@@ -36,6 +36,7 @@ class ServiceBus:
         self.tokens: list[str] = []
         self.refuse = ""
         self.session = ""
+        self.clients: set[_Client] = set()
 
     async def start(self) -> ServiceBus:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -56,13 +57,30 @@ class ServiceBus:
             return 401, "InvalidSignature: the token has an invalid signature"
         return (202, "Accepted") if name.rsplit("/", 1)[-1] in self.entities else (404, "the messaging entity could not be found")
 
+    def put(self, name: str, raw: bytes, count: int = 0) -> None:
+        """A message comes, or comes back, and is handed to who waits."""
+        self.entities[name].append((raw, count))
+        self.offer()
+
+    def offer(self) -> None:
+        for client in self.clients:
+            client.hand_out()
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.entities.values()) and not any(client.locked for client in self.clients)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = _Client(self, reader, writer)
+        self.clients.add(client)
         try:
-            await _Client(self, reader, writer).run()
+            await client.run()
         except (EOFError, OSError):
             pass
         finally:
+            self.clients.discard(client)
             writer.close()
+            self.offer()
 
 
 class _Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.servicebus import ServiceBus
 from tests.connectors.test_connector_checks import said
 from tests.connectors.test_http_connector import failure
+from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import QueueContract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = pytest.mark.req("APG-CON-018")
 
@@ -169,29 +171,36 @@ async def test_a_token_is_renewed_where_there_is_always_something(monkeypatch):
 # --- as a source --------------------------------------------------------------------------------------------------------
 
 
-class Bus(World):
+class Bus(Wired):
     NUMBER, LAG = "number(payload.n)", False
 
-    def __init__(self, place: Any, bus: ServiceBus) -> None:
-        super().__init__(place)
+    def __init__(self, place: Any, bus: ServiceBus, wire: Wire) -> None:
+        super().__init__(place, wire)
         self.bus = bus
 
     def source(self) -> str:
-        return f'{{servicebus: {{namespace: 127.0.0.1, port: {self.bus.port}, tls: "off", entity: orders, key_name: sender, key: "{{{{secrets.BUS}}}}", prefetch: 5}}}}'
+        return f'{{servicebus: {{namespace: 127.0.0.1, port: {self.wire.port}, tls: "off", entity: orders, key_name: sender, key: "{{{{secrets.BUS}}}}", prefetch: 5}}}}'
 
     async def put(self, *numbers: int, **more: Any) -> None:
         for n in numbers:
-            self.bus.entities["orders"].append((written(b'{"n": %d}' % n, {"message_id": f"m{n}"}, {}), 0))
+            self.bus.put("orders", written(json.dumps({"n": n, **more}).encode(), {"message_id": f"m{n}"}, {}))
 
-    async def away(self, is_away: bool) -> None:
-        raise NotImplementedError
+    async def empty(self) -> None:
+        """Nothing waits, and nothing is handed out without being settled."""
+        await self.place.until(lambda: _is(self.bus.empty))
 
 
 @pytest.fixture
 async def world(tmp_path, bus: ServiceBus) -> AsyncIterator[Bus]:
-    async with place_of(tmp_path, egress_private=("127.0.0.1",)) as place, opened(Bus(place, bus)) as found:
+    wire = await Wire(("127.0.0.1", bus.port)).start()
+    async with place_of(tmp_path, egress_private=("127.0.0.1",)) as place, opened(Bus(place, bus, wire)) as found:
         place.secret("BUS", SECRET)
         yield found
+    await wire.close()
+
+
+class TestSource(QueueContract):
+    """As any queue."""
 
 
 @pytest.mark.req("APG-TRG-002")
