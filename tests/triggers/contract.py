@@ -348,6 +348,51 @@ class QueueContract(Contract):
         await world.empty()
 
 
+class HandedOutContract(QueueContract):
+    """Of a source whose world has `waits`, how many items nobody has been handed, and `more`, further settings of the source."""
+
+    async def test_nothing_is_acknowledged_before_the_log_has_it(self, world):
+        """The engine hears nothing: all that was handed out is still the server's, and comes to the next reader."""
+        await world.deploy()
+        first = await world.node()
+        await world.reading()
+        first.client.dead.set()  # from here on nothing that it asks is heard
+        await world.put(*range(5))
+
+        async def handed_out() -> bool:
+            return await world.waits() == 0
+
+        await world.place.until(handed_out)
+        assert await world.numbers() == []
+        await first.kill()
+
+        async def back() -> bool:
+            return await world.waits() == 5
+
+        await world.place.until(back)
+        await world.node("n2")
+        await world.come(*range(5))
+        await world.empty()
+
+    async def test_no_more_is_handed_out_than_prefetch_says(self, world):
+        world.more = ", prefetch: 3"
+        await world.deploy()
+        node = await world.node()
+        await world.reading()
+        node.client.dead.set()
+        await world.put(*range(10))
+
+        async def held() -> bool:
+            return await world.waits() == 7
+
+        await world.place.until(held)
+        await asyncio.sleep(0.3)
+        assert await world.waits() == 7
+        await node.kill()
+        await world.node("n2")
+        await world.come(*range(10))
+
+
 @contextlib.asynccontextmanager
 async def opened(world: World) -> AsyncIterator[World]:
     try:

@@ -21,7 +21,7 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import bench, rabbitmq_server  # noqa: F401 - fixtures
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import QueueContract, TlsContract, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import HandedOutContract, TlsContract, opened, quick  # noqa: F401 - a fixture for all
 from tests.triggers.test_rabbitmq_source import Rabbit
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout(300)]
@@ -55,7 +55,7 @@ async def world(tmp_path: Path, rabbitmq_server: dict[str, str]) -> AsyncIterato
     await wire.close()
 
 
-class TestAmqp(TlsContract, QueueContract):
+class TestAmqp(TlsContract, HandedOutContract):
     async def test_what_stands_in_a_message(self, world):
         await world.deploy("start: {process: p, variables: {n: =payload.n, all: '={a: properties, b: message_id, c: correlation_id, d: subject, e: content_type, "
                            "f: address, g: redelivered, h: reply_to}'}}\n")  # fmt: skip
@@ -90,30 +90,6 @@ class TestAmqp(TlsContract, QueueContract):
         await world.put(7)
         await world.come(7)
         assert len(world.place.parked("t")) == 3
-        await world.empty()
-
-    async def test_nothing_is_settled_before_the_log_has_it_and_no_more_is_handed_out_than_prefetch_says(self, world):
-        """The engine hears nothing: all that was handed out is still the server's, and comes to the next reader."""
-        world.more = ", prefetch: 3"
-        await world.deploy()
-        first = await world.node()
-        await world.reading()
-        first.client.dead.set()  # from here on nothing that it asks is heard
-        await world.put(*range(10))
-
-        async def held() -> bool:
-            return await world.waits() == 7
-
-        await world.place.until(held)
-        assert await world.numbers() == []
-        await first.kill()
-
-        async def back() -> bool:
-            return await world.waits() == 10
-
-        await world.place.until(back)
-        await world.node("n2")
-        await world.come(*range(10))
         await world.empty()
 
     async def test_the_same_id_counts_once(self, world):

@@ -20,7 +20,7 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import bench, rabbitmq_server  # noqa: F401 - fixtures
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import QueueContract, TlsContract, Wired, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import HandedOutContract, TlsContract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout(300)]
 
@@ -86,7 +86,7 @@ async def world(tmp_path: Path, rabbitmq_server: dict[str, str], monkeypatch: py
     await wire.close()
 
 
-class TestRabbit(TlsContract, QueueContract):
+class TestRabbit(TlsContract, HandedOutContract):
     async def test_what_stands_in_a_message(self, world):
         await world.deploy("start: {process: p, variables: {n: =payload.n, all: '={a: headers, b: message_id, c: correlation_id, d: type, e: content_type, "
                            "f: routing_key, g: queue, h: redelivered, i: app_id}'}}\n")  # fmt: skip
@@ -135,47 +135,6 @@ class TestRabbit(TlsContract, QueueContract):
             await world.send({"n": n})
         await world.come(1, 2, 5, 6)
         await world.empty()
-
-    async def test_nothing_is_acknowledged_before_the_log_has_it(self, world):
-        """The engine hears nothing: all that was handed out is still the server's, and comes to the next reader."""
-        await world.deploy()
-        first = await world.node()
-        await world.reading()
-        first.client.dead.set()  # from here on nothing that it asks is heard
-        await world.put(*range(5))
-
-        async def handed_out() -> bool:
-            return await world.waits() == 0
-
-        await world.place.until(handed_out)
-        assert await world.numbers() == []
-        await first.kill()
-
-        async def back() -> bool:
-            return await world.waits() == 5
-
-        await world.place.until(back)
-        await world.node("n2")
-        await world.come(*range(5))
-        await world.empty()
-
-    async def test_no_more_is_handed_out_than_prefetch_says(self, world):
-        world.more = ", prefetch: 3"
-        await world.deploy()
-        node = await world.node()
-        await world.reading()
-        node.client.dead.set()
-        await world.put(*range(10))
-
-        async def held() -> bool:
-            return await world.waits() == 7
-
-        await world.place.until(held)
-        await asyncio.sleep(0.3)
-        assert await world.waits() == 7
-        await node.kill()
-        await world.node("n2")
-        await world.come(*range(10))
 
     async def test_what_waits_is_told(self, world):
         await world.deploy()
