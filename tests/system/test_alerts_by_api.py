@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger
+from test_outgoing_webhooks_by_api import Receiver, flowledger, hook_server
 
 from flowledger.api import alerting, lag
 from flowledger.sdk import Flow
@@ -39,13 +39,7 @@ start:
 @pytest.mark.timeout(400)
 async def test_an_alert_from_its_file_to_who_is_told(on, request, place, database, tmp_path, monkeypatch):
     monkeypatch.setattr(alerting, "LOOK_S", 0.5)
-    more = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"al-{uuid.uuid4().hex[:8]}"} if on == "kafka" else {}
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "HOOK").write_text(SECRET)
-    settings = dict(
-        data=tmp_path / "data", postgres=database, partitions=3, egress_private=("127.0.0.1",), secrets=(f"folder:{tmp_path / 'secrets'}",),
-        roles=("api", "owner", "projector", "connectors"), **more,
-    )  # fmt: skip
+    settings = hook_server(on, request, tmp_path, database)
     file = tmp_path / "many.alert.yaml"
     file.write_text("name: many\n" + "\n".join(f"{k}: {json.dumps(v)}" for k, v in RULE.items()) + "\n")
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,17 +66,22 @@ class Receiver:
         return [json.loads(body) for _, body in self.got]
 
 
+def hook_server(on: str, request: Any, tmp_path: Path, database: str, partitions: int = 3) -> dict[str, Any]:
+    """Settings of a server that may call this machine, and has the secret of a receiver."""
+    kafka = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"wh-{uuid.uuid4().hex[:8]}"} if on == "kafka" else {}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "HOOK").write_text(SECRET)
+    return dict(
+        data=tmp_path / "data", postgres=database, partitions=partitions, egress_private=("127.0.0.1",), secrets=(f"folder:{tmp_path / 'secrets'}",),
+        roles=("api", "owner", "projector", "connectors"), **kafka,
+    )  # fmt: skip
+
+
 @pytest.mark.req("APG-EVT-001", "APG-EVT-002", "APG-EVT-003")
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(240)
 async def test_a_webhook_from_its_record_to_its_receiver(on, request, place, database, tmp_path):
-    more = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"wh-{uuid.uuid4().hex[:8]}"} if on == "kafka" else {}
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "HOOK").write_text(SECRET)
-    settings = dict(
-        data=tmp_path / "data", postgres=database, partitions=3, egress_private=("127.0.0.1",), secrets=(f"folder:{tmp_path / 'secrets'}",),
-        roles=("api", "owner", "projector", "connectors"), **more,
-    )  # fmt: skip
+    settings = hook_server(on, request, tmp_path, database)
     async with Receiver() as receiver, place.system(**settings) as (system, http):
 
         async def ask(method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:

@@ -7,14 +7,13 @@ import asyncio
 import csv
 import io
 import json
-import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger
+from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger, hook_server
 
 from flowledger.connectors.webhooks import signing
 from flowledger.sdk import Flow
@@ -38,13 +37,7 @@ def table(content: bytes) -> list[tuple[str, float]]:
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(400)
 async def test_a_report_is_sent_at_each_of_its_times_once(on, request, place, database, tmp_path):
-    more = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"rs-{uuid.uuid4().hex[:8]}"} if on == "kafka" else {}
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "HOOK").write_text(SECRET)
-    settings = dict(
-        data=tmp_path / "data", postgres=database, partitions=2, egress_private=("127.0.0.1",), secrets=(f"folder:{tmp_path / 'secrets'}",),
-        roles=("api", "owner", "projector", "connectors"), **more,
-    )  # fmt: skip
+    settings = hook_server(on, request, tmp_path, database, partitions=2)
     mailbox = Mailbox()
     port = await mailbox.start()
     mail = {

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
-from test_assignment import asked, people
-from workbench import MINUTE, START_US, Bench
+from test_assignment import asked, people, waits
+from workbench import MINUTE, Bench
 
 from flowledger.events import commands as c
 from flowledger.kernel.tasks import assignment
@@ -15,37 +13,10 @@ from flowledger.kernel.tasks import assignment
 CREW = {"a": (120, 0.2), "b": (25, 0.05), "c": (150, 0.4), "d": (20, 0.0), "e": (90, 0.3), "f": (30, 0.1)}
 
 
-def waits(strategy: str, seed: int) -> tuple[float, float]:
-    """300 tasks, one in eight minutes: the mean wait until one is begun, and until it is done, in minutes; who has several does one after the other."""
-    b, rng = Bench(check=False), random.Random(seed)
-    people(b, **{name: {"groups": ["g"]} for name in CREW})
-    free = dict.fromkeys(CREW, START_US)
-    open_: list[tuple[int, int]] = []
-    waited = done = 0
-    for n in range(300):
-        b.now_us = START_US + n * 8 * MINUTE
-        for at, key in sorted(o for o in open_ if o[0] <= b.now_us):
-            open_.remove((at, key))
-            now, b.now_us = b.now_us, max(at, b.p.meta.now_us)
-            b.do(c.CompleteTask(task=key))
-            b.now_us = max(now, b.now_us)
-        key = b.create(name="x", details={"settings": {"assignment": {"strategy": strategy, "groups": "g"}}})
-        name = b.details(key)["assignee"]
-        lasts, again = CREW[name]
-        minutes = lasts * rng.uniform(0.7, 1.3)
-        while rng.random() < again:
-            minutes += lasts
-        begins = max(free[name], b.now_us)
-        free[name] = begins + round(minutes * MINUTE)
-        waited, done = waited + begins - b.now_us, done + free[name] - b.now_us
-        open_.append((free[name], key))
-    return waited / 300 / MINUTE, done / 300 / MINUTE
-
-
 @pytest.mark.req("D-ASG-006", "D-AI-003", "D-AI-006", "APG-AI-012")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_work_waits_less_than_by_turns_and_is_done_sooner_than_with_whom_has_the_least(seed):
-    by_turns, least, recommended = (waits(s, seed) for s in ("round_robin", "least_loaded", "recommended"))
+    by_turns, least, recommended = (waits(s, seed, CREW) for s in ("round_robin", "least_loaded", "recommended"))
     assert recommended[0] < 0.05 * by_turns[0], (recommended, by_turns)
     assert recommended[1] < 0.85 * least[1], (recommended, least)
 
