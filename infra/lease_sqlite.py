@@ -21,7 +21,7 @@ from flowledger.processors.log import Change, share_out
 #: A member that has not been heard of for so long is gone.
 LEASE_S = 5.0
 #: How often a member looks whether its share changed.
-TICK_S = 0.1
+TICK_S = 0.25
 
 
 class SqliteOwnership:

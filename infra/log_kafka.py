@@ -240,6 +240,9 @@ class KafkaLog:
             raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
         return begin[tp], end[tp]
 
+    def nudge(self) -> None:
+        """Brokers tell followers themselves."""
+
     async def begin(self, topic: str, partition: int) -> int:
         return (await self._bounds(topic, partition))[0]
 

@@ -283,6 +283,9 @@ class MemoryLog:
                 if self._closed:
                     return
 
+    def nudge(self) -> None:
+        """There is no other process."""
+
     async def begin(self, topic: str, partition: int) -> int:
         stream = self.store.stream(topic, partition)
         if stream.compacted:

@@ -41,8 +41,8 @@ log_ = log("log")
 OFFSET_MASK = (1 << OFFSET_BITS) - 1
 #: Bytes that one batch of a reader takes at most (the last group may exceed it).
 READ_BYTES_MAX = 1024 * 1024
-#: How often a follower looks for commits of other processes.
-POLL_S = 0.02
+#: How often a follower looks for commits of other processes; and while there were none for long.
+POLL_S, POLL_IDLE_S = 0.02, 0.1
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -99,6 +99,8 @@ class SqliteLog:
         self._blocked: dict[Key, LogError] = {}
         self._signals: dict[Key, asyncio.Future[None]] = {}
         self._open = False
+        #: ends the poller's sleep, and whether that is longer than `poll_s`, since nothing happens
+        self._rested, self._rests_long = asyncio.Event(), False
 
     async def open(self) -> None:
         if self._open:
@@ -390,17 +392,30 @@ class SqliteLog:
 
     async def _poll(self) -> None:
         """Other processes commit without telling: wake every follower when the file's version has changed."""
-        version = None
+        version, pause = None, self._poll_s
         while self._open and self._signals:
             try:
                 found = self._watch_db.execute("PRAGMA data_version").fetchone()[0]
             except sqlite3.Error:
                 found = None
             if found != version or found is None:
-                version = found
+                version, pause = found, self._poll_s
                 for key in list(self._signals):
                     self._wake(key)
-            await asyncio.sleep(self._poll_s)
+            else:
+                pause = min(pause * 1.5, max(POLL_IDLE_S, self._poll_s))
+            self._rests_long = pause > self._poll_s
+            self._rested = asyncio.Event()
+            timer = self._loop.call_later(pause, self._rested.set)
+            try:
+                await self._rested.wait()
+            finally:
+                timer.cancel()
+
+    def nudge(self) -> None:
+        """While others write all the time the next look is near, and takes all that they wrote."""
+        if self._rests_long:
+            self._rested.set()
 
     def ownership(self, member: str = "") -> SqliteOwnership:
         return SqliteOwnership(self.path, member, self.partitions, self._lease_s)

@@ -247,6 +247,9 @@ class Log(Protocol):
         Offsets grow; only those of a compacted topic have holes. Raises: OutOfRange (at once, or later when the log is cut meanwhile).
         """
 
+    def nudge(self) -> None:
+        """Another process is known to have written: who follows needn't rest till the next look."""
+
     async def begin(self, topic: str, partition: int) -> int:
         """Offset of the oldest record kept; equals `end` when there is none."""
 

@@ -47,7 +47,7 @@ class LinkClient:
         self.known = asyncio.Event()
         #: `log` is open in this process
         self.opened = asyncio.Event()
-        self.doors = [d.Door(path, self._unwanted, self._counted) for path in paths]
+        self.doors = [d.Door(path, self._unwanted, self._counted, log.nudge) for path in paths]
         self._trouble, self._warned = trouble, warned
         self._turn = 0
         self._opening = asyncio.Lock()

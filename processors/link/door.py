@@ -50,7 +50,10 @@ class Door:
     positions: `{partition: next offset}`, not older than any answer that came.
     """
 
-    def __init__(self, path: Path, unwanted: Callable[[Jobs], None], known: Callable[[int], None] = lambda partitions: None) -> None:
+    def __init__(
+        self, path: Path, unwanted: Callable[[Jobs], None], known: Callable[[int], None] = lambda partitions: None, moved: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`moved`: the log has grown."""
         self.path = path
         self.up = asyncio.Event()
         self.why = "not connected yet"
@@ -58,7 +61,7 @@ class Door:
         self.heard = 0.0
         self.positions: dict[int, int] = {}
         self.definitions: dict[int, dict[str, Any]] = {}
-        self._unwanted, self._known = unwanted, known
+        self._unwanted, self._known, self._moved = unwanted, known, moved
         self._wire: w.Wire | None = None
         self._number = 0
         #: number -> who waits, and whether it counts for `admission`
@@ -142,6 +145,7 @@ class Door:
             self._jobs(number, partition, w.decode(body))
         elif kind == w.HEADS:
             self.positions.update((int(p), at) for p, at in w.decode(body).items())
+            self._moved()
         elif kind == w.HEALTH:
             self._healthy(w.decode(body))
         elif kind == w.DEFINITION:

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 #: how often it looks (seconds)
-EVERY_S = 0.05
+EVERY_S = 0.1
 #: looks that `recent` is the worst of: the last two seconds
-KEPT = 40
+KEPT = 20
 
 
 class LoopLag:
