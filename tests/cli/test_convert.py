@@ -55,6 +55,29 @@ def test_what_is_ours_and_drawn_is_kept_to_the_byte(tmp_path):
     assert convert(path, tmp_path / "x.bpmn") == path.read_bytes()
 
 
+FOREIGN = """<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
+ xmlns:acme="urn:acme:costs" id="d" targetNamespace="t"><bpmn:process id="p" isExecutable="true"><bpmn:startEvent id="s"/>
+<bpmn:sequenceFlow id="f1" sourceRef="s" targetRef="a"/><bpmn:serviceTask id="a" acme:owner="ann"><bpmn:extensionElements>
+<zeebe:taskDefinition type="w"/><acme:cost per="hour"><acme:note>of 2026</acme:note></acme:cost></bpmn:extensionElements></bpmn:serviceTask>
+<bpmn:sequenceFlow id="f2" sourceRef="a" targetRef="e"/><bpmn:endEvent id="e"/></bpmn:process></bpmn:definitions>"""
+KEPT = ('acme:owner="ann"', '<acme:cost per="hour">', "<acme:note>of 2026</acme:note>")
+
+
+def test_what_others_have_put_into_a_model_comes_back(tmp_path, capsys):
+    """Elements, flows and extensions of a file that is read, drawn, and read again; JSON has no words for what is foreign, and says so."""
+    (tmp_path / "old.bpmn").write_text(FOREIGN)
+    drawn = convert(tmp_path / "old.bpmn", tmp_path / "new.bpmn")
+    assert diagram_ids(drawn) == 3 and all(part in drawn.decode() for part in KEPT)
+    assert shape(drawn, "x.bpmn") == shape(FOREIGN.encode(), "x.bpmn")
+    again = convert(tmp_path / "new.bpmn", tmp_path / "again.bpmn")
+    assert again == drawn, "as often as one likes"
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run(["convert", str(tmp_path / "old.bpmn"), "--to", "process-json", "-o", str(tmp_path / "p.json")])
+    told = capsys.readouterr().err
+    assert "WRITE_LOST 'a': cost is not kept" in told
+
+
 @pytest.mark.req("APG-MOD-004")
 def test_steps_are_written_from_their_drawing(tmp_path, capsys):
     drawn = convert(EXAMPLES / "nightly-report.yaml", tmp_path / "x.bpmn")

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,6 +22,7 @@ from tests.connectors.test_capabilities import TOKEN, done, engine, register, st
 from tests.connectors.test_connectors_in_dev import dev, model  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.timeout(120)
+SIX_KINDS = Path(__file__).parents[2] / "examples" / "capabilities" / "six-kinds.yaml"
 
 
 @pytest.fixture
@@ -92,6 +94,75 @@ async def test_a_measure_is_exported_and_its_trend_read_back(engine, platform): 
     async with running(engine):
         found = await run(engine, flow, amounts=[1, 3, 5])
     assert (found["mean"], found["slope"], found["count"]) == (3, 2, 3) and platform.series == {"amounts": [1, 3, 5]}
+
+
+@pytest.mark.req("D-CON-008")
+async def test_one_process_has_work_for_all_six_kinds_of_those_who_do_it(engine, platform, stubs, target):  # noqa: F811
+    """As the example that ships says it; each of them is seen at its work."""
+    text = SIX_KINDS.read_text()
+    target.routes["/rates/EUR"] = (200, {}, {"rate": 2})
+    platform.data["C-7"].append(50)
+    platform.tools["sales-tax"] = ("sales-tax", "amount * 0.2")
+    await done(engine, c.Deploy(resources=[c.Resource("six-kinds.yaml", text)]))
+    async with running(engine):
+        started = await done(engine, c.StartInstance(id="six-kinds", variables={"customer": "C-7", "bank": target.url}))
+        async with asyncio.timeout(30):
+            while not (open_ := [t for o in engine.owners.values() for t in o.state.tasks.values() if t.element == "approve"]):
+                assert not (wrong := [i.message for o in engine.owners.values() for i in o.state.incidents.values()]), wrong
+                await asyncio.sleep(0.05)
+    [task] = open_
+    assert task.instance == started["key"] and task.type == "user_task" and task.details["candidate_groups"] == ["sales"], "the person"
+    assert stubs.calls[-1][2] == {"question": "An offer of 120 to C-7?"}, "by what each of the others gave"
+    called = [f"{name}.{operation}" for name, operation, _ in stubs.calls]
+    assert called == ["data_manager.get", "model_manager.run", "tool_manager.call", "agent_assistance.ask"]
+    assert [r.path for r in target.seen] == ["/rates/EUR"], "and somebody's API"
+    await done(engine, c.CompleteTask(task=task.key))
+
+
+@pytest.mark.req("D-CON-001")
+async def test_what_a_provider_of_context_knows_decides_the_way_and_who_gets_the_work(engine, platform):  # noqa: F811
+    flow = Flow("call").start().service("look", job="context_manager.context", inputs={"subject": "=customer"})
+    flow.exclusive("which").when('=context.mood = "angry"').user("calm", groups="=[context.team]").end("e1")
+    flow.at("which").otherwise().user("answer", groups="=[context.team]").end("e2")
+    await done(engine, c.Deploy(resources=[c.Resource("f.bpmn", flow.xml().decode())]))
+    found = []
+    async with running(engine):
+        for mood, team in (("angry", "seniors"), ("fine", "desk")):
+            platform.contexts["C-7"].update(mood=mood, team=team)
+            started = await done(engine, c.StartInstance(id="call", variables={"customer": "C-7"}))
+            async with asyncio.timeout(30):
+                while not (
+                    mine := [
+                        t for o in engine.owners.values() for t in o.state.tasks.values() if t.instance == started["key"] and not t.job_type
+                    ]
+                ):
+                    await asyncio.sleep(0.05)
+            found += [(t.element, t.details["candidate_groups"]) for t in mine]
+    assert found == [("calm", ["seniors"]), ("answer", ["desk"])], "the same process and the same input: what is known made the difference"
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+@pytest.mark.req("D-CON-006")
+async def test_a_draft_of_the_designer_is_deployed_and_its_start_asks_the_context(dev, stubs):  # noqa: F811 - fixtures
+    """As the designer does it: a draft is made and saved, then what stands in it is deployed and started."""
+    stubs.token = ""
+    stubs.platform.contexts["C-7"]["vip"] = True
+    [record] = [r for name, r in records(stubs.url).items() if name == "context_manager"]
+    assert (await dev.http.put("/v1/capabilities/context_manager", json=record)).status_code == 200
+    first, flow = (
+        Flow("welcome").start().service("know", job=job, inputs={"subject": "=customer"}) for job in ("nobody", "context_manager.context")
+    )
+    draft = (await dev.http.post("/v1/drafts", json={"name": "Welcome", "content": first.end().xml().decode()})).json()
+    flow.exclusive("g").when("=context.vip = true").script("best", '="champagne"', "gift").end("e1")
+    flow.at("g").otherwise().script("plain", '="water"', "gift").end("e2")
+    saved = await dev.http.put(f"/v1/drafts/{draft['id']}", json={"content": flow.xml().decode(), "comment": "asks the context"})
+    assert saved.json()["version"] == 2, saved.text
+    kept = (await dev.http.get(f"/v1/drafts/{draft['id']}")).json()
+    assert stubs.calls == [] and (await dev.deploy(kept["content"])).status_code == 201
+    assert (await dev.ended(await dev.start("welcome", customer="C-7")))["gift"] == "champagne"
+    assert [(name, operation, given["subject"]) for name, operation, given in stubs.calls] == [("context_manager", "context", "C-7")]
 
 
 STORES = """id: stores

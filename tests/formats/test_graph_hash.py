@@ -13,6 +13,7 @@ from converted import xml
 
 from flowledger.kernel import model
 from flowledger.kernel.model.canonical import graph_hash
+from flowledger.sdk.flows import Flow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 from notation import bpmn
@@ -47,6 +48,18 @@ def of(text: str, name: str = "") -> str:
     graph, findings = model.read(text.encode(), name)
     assert graph is not None, findings
     return next(graph_hash(p) for p in graph.processes.values() if p.executable)
+
+
+@pytest.mark.req("APG-POS-002")
+def test_drawn_and_written_as_code():
+    flow = Flow("p", name="As code").start("begin").service("first", job="a", retries=3).exclusive("which")
+    flow.at("which").when("x > 1").service("second", job="b").exclusive("together").end("done")
+    flow.at("which").when("x < 0").wait("payment", message="paid", key="= k").to("together")
+    flow.at("which").otherwise().to("together")
+    flow.on("first", "too_late", timeout="PT5M").end("given_up")
+    coded = flow.xml().decode()
+    assert of(coded, "c.bpmn") == of(XML, "d.bpmn"), "the same process"
+    assert of(coded.replace("PT5M", "PT6M"), "c.bpmn") != of(XML, "d.bpmn")
 
 
 def test_written_by_hand_in_xml_and_in_json():

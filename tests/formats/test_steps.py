@@ -132,6 +132,25 @@ def test_states_stand_in_the_model():
     assert '<flowledger:businessState enter="B" success="A"/>' in text
 
 
+@pytest.mark.req("WSM-STA-005")
+def test_a_state_has_a_name_of_ones_own_and_says_what_it_means():
+    text = """
+id: p
+states:
+  initial: Waiting for the bank
+  final: [Paid \u2714]
+  transitions:
+    Waiting for the bank: {to: ["Paid \u2714"], description: Nobody has confirmed the transfer}
+    "Paid \u2714": {final: true}
+steps: [{id: a, type: x, timeout: 5m, states: {success: "Paid \u2714"}}]
+"""
+    assert codes(text) == []
+    assert 'name="Waiting for the bank" description="Nobody has confirmed the transfer"' in xml(text)
+    s = run(text, "set z=1")
+    assert s.vars["businessState"] == "Waiting for the bank"
+    assert run(text, "complete a").vars["businessState"] == "Paid \u2714"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -165,6 +184,30 @@ def test_findings_with_their_lines(text, found):
 def test_who_reads_what_it_does_not_depend_on_is_told():
     text = "id: p\nsteps:\n - {id: a, type: x, dependencies: []}\n - {id: b, type: y, dependencies: [%s], parameters: {n: '= a.output'}}"
     assert codes(text % "") == ["STEPS_READ_UNDECLARED 4"] and codes(text % "a") == []
+
+
+@pytest.mark.req("WSM-CFG-004")
+@pytest.mark.parametrize(
+    ("workflow", "step", "found"),
+    [("", "", ["STEPS_TIMEOUT_NONE 4"]), ("", ", timeout: 5m", []), ("timeout: 1h", "", []), ("", ", timeout_seconds: 60", [])],
+)
+def test_work_that_has_no_time_limit_is_told(workflow, step, found):
+    text = f"id: p\n{workflow}\nsteps:\n - {{id: a, type: x{step}}}\n"
+    assert codes(text, severities=("info",)) == found
+
+
+@pytest.mark.req("WSM-PER-006")
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [
+        ("", ["STEPS_PARALLEL_POSSIBLE 5"]),
+        (", parameters: {n: '= a.output'}", []),  # it needs what the first one gives
+        (", when: '= ready'", []),  # whether it goes at all may hang on the time
+    ],
+)
+def test_steps_that_could_go_side_by_side_are_told(second, found):
+    text = f"id: p\ntimeout: 1h\nsteps:\n - {{id: a, type: x}}\n - {{id: b, type: y{second}}}\n"
+    assert codes(text, severities=("info",)) == found
 
 
 PIPELINE = """

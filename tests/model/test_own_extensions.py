@@ -24,6 +24,8 @@ TAIL = '<endEvent id="e"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/><se
         ('<flowledger:task><flowledger:reminder after="PT1H"/></flowledger:task>', ['OWN_ATTRIBUTE_UNKNOWN nothing reads after="PT1H"']),
         ("<flowledger:tasks/>", ["OWN_ELEMENT_UNKNOWN nothing reads flowledger:tasks"]),
         ('<flowledger:businessState enter="A"/>', []),
+        ('<flowledger:protect names="a" search="equality"/>', []),
+        ('<flowledger:states initial="A"><flowledger:state name="A" description="it begins" final="true"/></flowledger:states>', []),
     ],
 )
 def test_what_nothing_reads_is_told(own, told):

@@ -64,7 +64,7 @@ def given(values: tuple[str, ...]) -> list[str]:
     return [word for value in values for word in ("--set", value)]
 
 
-@pytest.mark.req("APG-HA-014", "APG-POS-025")
+@pytest.mark.req("APG-HA-014", "APG-POS-025", "APG-POS-017")
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, values):
     said = run(helm, "lint", "--strict", str(CHART), *given(values))
@@ -157,6 +157,7 @@ def test_the_values_of_the_chart_pass_its_own_schema_without_helm():
     jsonschema_rs.validator_for(schema).validate(yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
+@pytest.mark.req("APG-POS-017")
 def test_the_compose_file_is_what_the_specification_takes():
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     check = jsonschema_rs.Draft201909Validator(json.loads((Path(__file__).parent / "compose-spec.json").read_text()))

@@ -194,7 +194,7 @@ def _free() -> int:
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.timeout(280)
-@pytest.mark.req("APG-CON-020", "WSM-CFG-001")
+@pytest.mark.req("APG-CON-020", "WSM-CFG-001", "APG-POS-027")
 async def test_each_part_at_work_in_a_server(installed, database, tmp_path):
     netrc, lines = tmp_path / "netrc", tmp_path / "lines.txt"
     netrc.write_text("machine shop login x password of-the-shop\n")

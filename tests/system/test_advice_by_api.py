@@ -23,7 +23,7 @@ CHECKED = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xm
 CASES = 210
 
 
-@pytest.mark.req("D-AI-001", "D-AI-005", "D-ANA-002", "APG-AI-009")
+@pytest.mark.req("D-AI-001", "D-AI-005", "D-ANA-002", "APG-AI-009", "APG-POS-013")
 async def test_advice_is_looked_for_tried_taken_and_refused_and_the_ledger_has_it(place, database, tmp_path):
     async with place.system(data=tmp_path / "data", postgres=database, partitions=2) as (system, http):
 

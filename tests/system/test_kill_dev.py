@@ -116,7 +116,7 @@ async def dev(tmp_path, database):
         dev.kill()
 
 
-@pytest.mark.req("D-RES-001")
+@pytest.mark.req("D-RES-001", "APG-HA-007")
 async def test_ended_under_load_nothing_acknowledged_is_lost_or_doubled(dev, place):
     dev, http = dev
     started: dict[str, str] = {}

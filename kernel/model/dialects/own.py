@@ -31,10 +31,10 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "retry": (None, frozenset()),
     "decisionResult": (frozenset({"as", "mustHit"}), frozenset()),
     "states": (frozenset({"initial"}), frozenset({"state"})),
-    "state": (frozenset({"name", "final"}), frozenset({"move"})),
+    "state": (frozenset({"name", "description", "final"}), frozenset({"move"})),
     "move": (frozenset({"to"}), frozenset()),
     "businessState": (None, frozenset()),
-    "protect": (frozenset({"names", "class", "subject"}), frozenset()),
+    "protect": (frozenset({"names", "class", "subject", "search"}), frozenset()),
     # what other formats leave in the file, for those who read it
     **dict.fromkeys(("capability", "integration", "connector"), (None, frozenset[str]())),
     "capabilities": (None, frozenset({"capability"})),
