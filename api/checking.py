@@ -46,9 +46,14 @@ async def deployed(s: Services, tenant: str, namespaces: Sequence[str]) -> Seque
     """What a deployment by now would find of them. Raises: Problem (503)."""
     if not namespaces:
         return ()
-    if position := s.deployed_last.get(tenant):  # deployed through this node just now: the projection may not have seen it yet
-        await s.reads.wait_for(position_of(position), s.settings.fresh_ms / 1000)
+    await settled(s, tenant)
     return await s.reads.decision_models(namespaces, tenant)
+
+
+async def settled(s: Services, tenant: str) -> None:
+    """What was deployed through this node just now the projection may not have seen yet. Raises: Problem (503)."""
+    if position := s.deployed_last.get(tenant):
+        await s.reads.wait_for(position_of(position), s.settings.fresh_ms / 1000)
 
 
 def told(looked: Looked, rows: Sequence[Row]) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
-from flowledger.api import checking
+from flowledger.api import checking, trying
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
@@ -195,7 +196,8 @@ async def compare_model(request: ApiRequest, data: ModelBody) -> Response[Compar
 @post("/models/try", status_code=200, summary="Try models")
 async def try_models(request: ApiRequest, data: TryBody) -> Response[Tried]:
     """Runs them by steps on the real engine, in memory: no log, no jobs for workers, no connector, a clock of its own. Nothing is kept: each request does
-    all steps again. 422 with `findings` when a model has errors, 429 when too much is tried at once. A step that fails is told in `failed`."""
+    all steps again. What the models call by name or import and don't bring is there as it is deployed. 422 with `findings` when a model has errors, 429 when
+    too much is tried at once. A step that fails is told in `failed`."""
     from flowledger.sdk.testing import data as words
     from flowledger.sdk.testing import trial
     from flowledger.sdk.testing.errors import ModelInvalid, Refused
@@ -205,7 +207,9 @@ async def try_models(request: ApiRequest, data: TryBody) -> Response[Tried]:
     if len(models) < len(data.models):
         raise senseless("each model with a name of its own was expected", "body models")
     try:
-        found = await _work(s, request, lambda: trial.run_trial(models, data.steps, now=data.now, mocks=data.mocks))
+        known, files = await trying.needed(s, s.identify(request).tenant, models, partial(_work, s, request))
+        run = partial(trial.run_trial, {**files, **models}, data.steps, now=data.now, mocks=data.mocks, known=known)
+        found = await _work(s, request, run)
     except words.BadTest as e:
         raise senseless(str(e), "body") from None
     except ModelInvalid as e:

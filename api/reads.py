@@ -91,6 +91,9 @@ class Reads(Protocol):
     async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
         """Published decision models that an import can mean, with all that those are bound to (`projections/decision_models.py`)."""
 
+    async def deployed(self, wanted: Sequence[Any], namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        """Definitions that a model needs: those `wanted` (kind, id, version tag, deployment) and decision models (`projections/deployed.py`)."""
+
     async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
         """Where something is sealed under these keys: `{places, more}`."""
 
@@ -140,6 +143,7 @@ class SqlReads:
             courses,
             coverage,
             decision_models,
+            deployed,
             event_logs,
             evidence,
             files,
@@ -200,6 +204,7 @@ class SqlReads:
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
         self._decision_models = decision_models.importable
+        self._deployed = deployed
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
         from flowledger.projections.reader import NotProjected
@@ -313,6 +318,12 @@ class SqlReads:
     async def decision_models(self, namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
         async with _told():
             return await self._decision_models(self.reader.of(tenant), tenant, namespaces)
+
+    async def deployed(self, wanted: Sequence[Any], namespaces: Sequence[str], tenant: str) -> Sequence[Row]:
+        async with _told():
+            asked = [self._deployed.Wanted(*one) for one in wanted]
+            found: Sequence[Row] = await self._deployed.needed(self.reader.of(tenant), tenant, asked, namespaces)
+            return found
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():

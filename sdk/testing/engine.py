@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path as File
@@ -43,6 +43,8 @@ START = "2026-01-05T08:00:00Z"
 ROUNDS_MAX = 20_000
 #: steps that may follow one command by themselves, each of some hundred moves, before a process is said to go round
 FOLLOW_UPS_MAX = 2_000
+#: of what is deployed elsewhere
+_KNOWN = ("key", "id", "kind", "version", "hash", "name", "version_tag", "resource", "format", "deployment", "status")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Duration = str | float | timedelta
 Source = str | File | Flow | Mapping[str, Any]
@@ -116,6 +118,17 @@ class Engine:
             if d["kind"] == "process":
                 self.coverage.deployed(self, d["key"])
         return {d["id"]: d["version"] for d in answer["definitions"]}
+
+    def know(self, definitions: Sequence[Mapping[str, Any]]) -> None:
+        """What is deployed elsewhere already: fields of its `definition.created` events, with the content of each. It keeps its keys and versions, and decision
+        models stay bound to what they were bound to."""
+        rows = [{name: row[name] for name in _KNOWN} | {"outline": row.get("outline")} for row in definitions]
+        for row in definitions:
+            graph, _ = self.library.read(row["resource"], row["content"])
+            if graph is not None:
+                self.library.graphs[row["hash"]] = graph
+        if rows:
+            self.do(c.DefineElsewhere(definitions=rows))
 
     def _read(self, source: Source) -> Iterator[tuple[str, str]]:
         if isinstance(source, Flow):

@@ -9,7 +9,7 @@ the start each time. So going back is leaving out the last, a changed model is t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -76,14 +76,16 @@ def run_trial(
     *,
     now: str = "",
     mocks: dict[str, Any] | None = None,
+    known: Sequence[Mapping[str, Any]] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """What is there after the last step, or after the first that failed (`failed` says which and why).
+    """What is there after the last step, or after the first that failed (`failed` says which and why). `known`: as of `Engine.know`.
 
     Raises: ModelInvalid with all findings; data.BadTest for steps that are none; TooMuch; ValueError (`now`).
     """
     _look_at(steps, mocks)
     engine = Bounded(now or START, clock)
+    engine.know(known)
     run = data.Run(engine)
     if mocks:
         run.mock(mocks, {})
@@ -109,7 +111,7 @@ def run_trial(
         "published": [{"name": m.name, "key": m.correlation, "variables": m.variables} for m in engine.messages[-100:]],
         "signalled": [{"name": m.name, "variables": m.variables} for m in engine.signals[-100:]],
         "coverage": [_covered(r) for r in engine.coverage.rows],
-        "test": _test(list(models), steps[:done], engine, now, mocks),
+        "test": _test([*_files(known), *models], steps[:done], engine, now, mocks),
     }
 
 
@@ -127,6 +129,11 @@ def _look_at(steps: list[Any], mocks: dict[str, Any] | None) -> None:
                 raise data.BadTest(f"steps[{n}].{word}: expected {wanted}, found {type(value).__name__}")
     if mocks:
         data.check_mocks(mocks, "mocks")
+
+
+def _files(known: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each file once, whatever is defined in it."""
+    return [f"deployed/{row['key']}/{row['resource']}" for row in {row["hash"]: row for row in known}.values()]
 
 
 def _name(engine: Engine, instance: Instance) -> str:

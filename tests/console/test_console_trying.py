@@ -69,3 +69,27 @@ def test_an_expression_is_offered_the_variables_in_scope(server: Served, open_pa
     offered.filter(has_text="vendor_valid").wait_for()
     offered.filter(has_text="vendor_valid").click()
     until(lambda: field.inner_text().strip() == "vendor_valid")
+
+
+def test_what_a_draft_calls_is_there_as_it_is_deployed(server: Served, open_page: Callable[..., Any]) -> None:
+    """A decision, and the model that it imports; the draft brings neither."""
+    space = "https://www.omg.org/spec/DMN/20230324/MODEL/"
+    head = f'<definitions xmlns="{space}" id="tried_{{0}}" name="{{0}}" namespace="urn:tried:{{0}}">'
+    said = '<decision id="tried_{0}_d" name="{0}"><variable name="{0}"/>{1}<literalExpression><text>{2}</text></literalExpression></decision></definitions>'
+    low = (head + said).format("low", "", "2")
+    needs = '<informationRequirement><requiredDecision href="urn:tried:low#tried_low_d"/></informationRequirement>'
+    imports = f'<import name="low" namespace="urn:tried:low" importType="{space}"/>'
+    top = (head + imports + said).format("top", needs, "low.low * 150")
+    server.call(
+        "POST", "/v1/deployments", {"resources": [{"name": "low.dmn", "content": low}, {"name": "top.dmn", "content": top}]}, actor="rita"
+    )
+    draft = (
+        '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d" targetNamespace="t">'
+        '<process id="tried_calls" isExecutable="true"><startEvent id="s"/><sequenceFlow id="a" sourceRef="s" targetRef="r"/><businessRuleTask id="r">'
+        '<extensionElements><zeebe:calledDecision decisionId="tried_top_d" resultVariable="level"/></extensionElements></businessRuleTask></process></definitions>'
+    )
+    id = server.call("POST", "/v1/drafts", {"name": "Calls", "kind": "process", "content": draft}, actor="rita")["id"]
+    page = open_page(f"/designer/{id}?tab=try", actor="rita")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("tried_calls#1").wait_for()
+    until(lambda: '"level": 300' in page.inner_text("body") or ("level" in page.inner_text("body") and "300" in page.inner_text("body")))

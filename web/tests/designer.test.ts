@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { translation } from "~/designer/translation";
 import { blank, drawable, fileName, idOf } from "~/pages/designer/blank";
 import * as kept from "~/pages/designer/kept";
-import { answerTo, calledOf, objectOf, shownOf, words } from "~/pages/designer/trial";
+import { answerTo, objectOf, shownOf, words } from "~/pages/designer/trial";
 import { shownOfHistories, toldOf } from "~/pages/designer/histories";
 import type { HistoryExample, HistoryRun, Trial } from "~/api/types";
 
@@ -70,8 +70,6 @@ test.each([
   ["[1]", undefined],
   ["{", undefined],
 ])("%s as an object", (text, value) => expect(objectOf(text)).toEqual(value));
-
-test("what a model calls", () => expect(calledOf('<zeebe:calledElement processId="b"/><zeebe:calledDecision decisionId="a" resultVariable="r"/><zeebe:calledElement processId="=x"/>')).toEqual(["a", "b"]));
 
 test("texts of the drawing library", () => {
   expect(translation("de")("Open minimap")).toBe("Übersicht zeigen");

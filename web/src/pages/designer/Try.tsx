@@ -11,10 +11,11 @@ import { save } from "~/shared/save";
 import { Failed } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { FindingList } from "./Findings";
-import { deployed } from "./called";
-import { answerTo, calledOf, objectOf, shownOf, words, type Step } from "./trial";
+import { answerTo, objectOf, shownOf, words, type Step } from "./trial";
 
 const SETTLE_MS = 600;
+/** What a model calls is there as it is deployed, which changes beside it. */
+const STALE_MS = 30_000;
 const STEPS_MAX = 500;
 /** runs by draft, for as long as the page is open */
 const runs = new Map<string, Step[]>();
@@ -41,16 +42,13 @@ export function Try({ id, name, text, processes, onShow, onPick }: Props) {
     runs.set(id, next);
     setSteps(next);
   };
-  const elsewhere = calledOf(settled).filter((id) => !processes.includes(id));
-  const called = useQuery({ queryKey: ["called", elsewhere.join(" ")], staleTime: 30_000, placeholderData: keepPreviousData, queryFn: ({ signal }) => deployed(elsewhere, signal) });
   const q = useQuery({
-    queryKey: ["try", name, settled, steps, called.data],
-    enabled: called.isFetched,
+    queryKey: ["try", name, settled, steps],
     placeholderData: keepPreviousData,
-    staleTime: Number.POSITIVE_INFINITY,
+    staleTime: STALE_MS,
     gcTime: 60_000,
     retry: false,
-    queryFn: () => send("POST", "/models/try", { models: [{ name, content: settled }, ...(called.data ?? [])], steps: steps as Record<string, never>[] }) as unknown as Promise<Trial>,
+    queryFn: () => send("POST", "/models/try", { models: [{ name, content: settled }], steps: steps as Record<string, never>[] }) as unknown as Promise<Trial>,
   });
   const trial = steps.length ? q.data : undefined;
   const of = processes.join(" ");

@@ -45,10 +45,3 @@ export function objectOf(text: string): Record<string, unknown> | undefined {
     return undefined;
   }
 }
-
-/** Ids of processes and decisions that a model names: `zeebe:calledElement`, `zeebe:calledDecision`. */
-export function calledOf(xml: string): string[] {
-  const found = new Set<string>();
-  for (const m of xml.matchAll(/<\w+:(?:calledElement|calledDecision)\b[^>]*?\b(?:processId|decisionId)="([^"=]+)"/g)) if (m[1]) found.add(m[1]);
-  return [...found].sort();
-}
