@@ -29,7 +29,7 @@ from flowledger.kernel.model.connectors import REFERENCE
 from flowledger.kernel.tasks import clock, schemas
 from flowledger.logs import log
 from flowledger.processors.client import ENGINE, Caller, Client
-from flowledger.sdk import BpmnError, Job, Waits, Worker
+from flowledger.sdk import BpmnError, Job, Result, Waits, Worker
 
 #: how often the registry is looked at, and health asked for (seconds)
 LOOK_S, HEALTH_S, ASK_S = 2.0, 30.0, 10.0
@@ -191,7 +191,7 @@ class Capabilities:
         self._running = asyncio.create_task(worker.run(), name="capabilities")
 
     def _handler(self, operation: Operation) -> Callable[[Job], Any]:
-        async def handle(job: Job) -> dict[str, Any] | Waits:
+        async def handle(job: Job) -> dict[str, Any] | Result | Waits:
             return await self._runner.run(operation, job, self._tenant)
 
         return handle

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.agent.config import AgentConfig
+from flowledger.connectors.agent.connector import AgentConnector
 from flowledger.connectors.amqp10.config import AmqpConfig, ServiceBusConfig
 from flowledger.connectors.amqp10.connector import AmqpConnector, ServiceBusConnector
 from flowledger.connectors.azure_functions import AzureFunctionsConfig, AzureFunctionsConnector
@@ -59,6 +61,7 @@ CONFIGS: dict[str, type[Config]] = {
     "cloudtasks": CloudTasksConfig,
     "javascript": JavaScriptConfig,
     "llm": LlmConfig,
+    "agent": AgentConfig,
     "mcp": McpConfig,
     "git": GitConfig,
     "document": DocumentConfig,
@@ -110,6 +113,7 @@ def connectors() -> tuple[Connector, ...]:
         CloudTasksConnector(),
         JavaScriptConnector(),
         LlmConnector(),
+        AgentConnector(),
         McpConnector(),
         GitConnector(),
         DocumentConnector(),

@@ -23,9 +23,10 @@ def findings(graph: Any, file: str) -> list[Finding]:
     found: list[Finding] = []
     for process in graph.processes.values() if graph is not None else ():
         for node in process.nodes.values():
-            job_type = getattr(getattr(node.config, "job_type", None), "static", None)
+            work = getattr(node.config, "work", node.config)  # of an ad-hoc sub-process it is a part
+            job_type = getattr(getattr(work, "job_type", None), "static", None)
             if isinstance(job_type, str) and served(job_type):
-                found += [_finding(code, message, node, file) for code, message in _of(node, job_type)]
+                found += [_finding(code, message, node, file) for code, message in _of(node, job_type, work.headers or {})]
     return found
 
 
@@ -34,12 +35,15 @@ def _finding(code: str, message: str, node: Any, file: str) -> Finding:
     return Finding(code, message, severity, node.id, node.line, node.column, _HINT, file)
 
 
-def _of(node: Any, job_type: str) -> list[tuple[str, str]]:
+def _of(node: Any, job_type: str, headers: dict[str, str]) -> list[tuple[str, str]]:
     name = name_of(job_type)
     if not name:
         return [("CONNECTOR_UNKNOWN", f"no connector serves the job type '{job_type}'; there are {', '.join(CONFIGS)}")]
     found: list[tuple[str, str]] = []
-    headers = node.config.headers or {}
+    if (CONFIGS[name].element == "bpmn:AdHocSubProcess") != (node.kind == "adHocSubProcess"):
+        found.append(
+            ("CONNECTOR_PLACE", f"'{node.id}': expected the job type '{job_type}' of a {CONFIGS[name].element}, found it of a {node.kind}")
+        )
     checks = (
         ("resultExpression", lambda text: results.compiled(text, "resultExpression")),
         ("errorExpression", lambda text: results.compiled(text, "errorExpression")),

@@ -10,7 +10,7 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.files import uri_of
-from flowledger.infra.blobs import Blobs, Full, TooLarge
+from flowledger.infra.blobs import Blobs, Damaged, Full, TooLarge
 from flowledger.processors.client import Caller, Client
 from flowledger.sdk.job import Job
 
@@ -42,6 +42,17 @@ class Files:
         if isinstance(answer, Rejected):
             raise Failed("FILES_REFUSED", f"the file can't be attached: {answer.message}", again=answer.code in _LATER)
         return {"name": name, "mediaType": media_type, "size": kept.size, "sha256": kept.sha256}
+
+    async def kept(self, tenant: str, sha256: str) -> bytes:
+        """A small file that was kept, as a whole. Raises: Failed."""
+        try:
+            return b"".join([piece async for piece in self.blobs.read(tenant, sha256)])
+        except FileNotFoundError:
+            raise Failed("FILE_MISSING", f"the file {sha256} is not there any more") from None
+        except Damaged as e:
+            raise Failed("FILE_DAMAGED", str(e)) from None
+        except OSError as e:
+            raise Failed("FILES_AWAY", f"files can't be read now: {e.strerror or type(e).__name__}", again=True) from None
 
 
 def plain(name: str) -> str:

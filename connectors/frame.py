@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -20,6 +20,8 @@ class Config(BaseModel):
     """Base of configurations. Names are those of `zeebe:input` targets (camel case); a field that nobody knows is refused."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
+    #: what the element template makes of an element
+    element: ClassVar[str] = "bpmn:ServiceTask"
 
 
 class Failed(Exception):
@@ -37,6 +39,21 @@ class Failed(Exception):
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.again, self.after_s, self.response = code, message, again, after_s, response
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a connector that chooses in an ad-hoc sub-process comes to: which elements it wants, with the variables that are their own, or (`done`) its answer.
+
+    `variables` are its memory, `summary` and `metrics` are for the record of the work.
+    """
+
+    variables: dict[str, Any]
+    activate: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    done: bool = False
+    answer: Any = None
+    summary: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 Keep = Callable[[str, str, AsyncIterator[bytes]], Awaitable[dict[str, Any]]]
@@ -69,6 +86,7 @@ class Call:
         report: of a name, a format and a time (empty: now) the saved report up to then; None: nobody has rows here.
         keep: of a name (empty: one is made), a media type and pieces, attaches a file of up to `file_bytes_max` bytes to the instance and gives `{name,
             mediaType, size, sha256}`; None: nobody keeps files here.
+        kept: the bytes of a file that was kept, by its SHA-256.
     """
 
     key: str
@@ -83,6 +101,7 @@ class Call:
     status: str = ""
     own_topics: str = ""
     keep: Keep | None = None
+    kept: Callable[[str], Awaitable[bytes]] | None = None
     file_bytes_max: int = 0
     profile: Callable[[str], Awaitable[Any]] | None = None
     report: Callable[[str, str, str], Awaitable[Report]] | None = None
@@ -106,6 +125,13 @@ class Answering(Protocol):
     """A connector whose answer is the task's variables where the model doesn't say what becomes of it."""
 
     def variables(self, answer: Any) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A connector that works on the jobs of an ad-hoc sub-process: its calls answer a `Turn`."""
+
+    chooses: bool
 
 
 @runtime_checkable

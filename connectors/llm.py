@@ -35,12 +35,12 @@ _VERSION = "2023-06-01"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """A text as headers and templates give it; fractions as they are written."""
     return str(value) if isinstance(value, (float, int)) and not isinstance(value, bool) else value
 
 
-Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Price = Annotated[Decimal, BeforeValidator(number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
 Prices = Annotated[dict[Literal["input", "output"], Price], Field(min_length=2)]
@@ -77,7 +77,7 @@ class LlmConfig(Config):
     schema_: dict[str, Any] | None = Field(
         None, alias="schema", description="JSON Schema of an object: the answer has that shape, and is checked", title="Shape of the answer"
     )
-    temperature: Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=2)] | None = Field(
+    temperature: Annotated[Decimal, BeforeValidator(number), Field(ge=0, le=2)] | None = Field(
         None, description="0 to 2", title="Temperature"
     )
     max_tokens: Annotated[Count, Field(le=TOKENS_MAX)] = Field(1024, description="Of the answer, at most", title="Tokens of the answer")
@@ -142,37 +142,51 @@ class LlmConnector:
     async def call(self, config: LlmConfig, call: Call) -> dict[str, Any]:
         """`{text, value, finish, model, id, usage: {input, output, cost}}`. Raises: as the HTTP connector, and Failed for what the server says itself."""
         asked = _asked(config)
-        reckoned = math.ceil(len(_encode(asked)) / BYTES_OF_TOKEN)
-        if config.max_input_tokens is not None and reckoned > config.max_input_tokens:
-            raise Failed(
-                "TOKEN_LIMIT", f"what is asked has about {reckoned} tokens, more than the {config.max_input_tokens} of maxInputTokens"
-            )
-        if config.max_cost is not None and (cost := _cost(config, reckoned, config.max_tokens)) is not None and cost > config.max_cost:
+        tokens = reckoned(asked)
+        check_input(config, tokens)
+        if config.max_cost is not None and (cost := cost_of(config, tokens, config.max_tokens)) is not None and cost > config.max_cost:
             raise Failed("COST_LIMIT", f"the call may cost {cost}, more than the {config.max_cost} of maxCost")
-        authentication: Authentication = NoAuth()
-        headers = {}
-        if config.api == "anthropic":
-            headers["anthropic-version"] = _VERSION
-            if config.api_key:
-                authentication = ApiKey(type="apiKey", name="x-api-key", value=config.api_key)
-        elif config.api_key:
-            authentication = Bearer(type="bearer", token=config.api_key)
-        base = (config.url or ("" if config.profile else _ADDRESSES[config.api])).rstrip("/")
-        request = HttpConfig.model_validate({
-            "profile": config.profile, "url": base + _PATHS[config.api], "method": "POST", "authentication": authentication, "headers": headers,
-            "body": asked, "read_timeout_in_seconds": config.timeout_in_seconds, "timeout_in_seconds": config.timeout_in_seconds,
-        })  # fmt: skip
-        call.notes["model"] = config.model
-        try:
-            answer = await self._http.call(request, call)
-        except Failed as e:
-            raise _refused(e) from None
+        answer = await told(self._http, config, asked, call)
         found = _found(config, answer)
         usage = found["usage"]
         call.notes |= {"tokens_in": usage["input"], "tokens_out": usage["output"]}
         if config.schema_ is not None:
             found["value"] = _shaped(config.schema_, found, answer)
         return found
+
+
+async def told(http: Any, config: LlmConfig, asked: dict[str, Any], call: Call) -> dict[str, Any]:
+    """What the model's server answers, over the HTTP connector. Raises: as that one, and Failed for what the server says itself."""
+    authentication: Authentication = NoAuth()
+    headers = {}
+    if config.api == "anthropic":
+        headers["anthropic-version"] = _VERSION
+        if config.api_key:
+            authentication = ApiKey(type="apiKey", name="x-api-key", value=config.api_key)
+    elif config.api_key:
+        authentication = Bearer(type="bearer", token=config.api_key)
+    base = (config.url or ("" if config.profile else _ADDRESSES[config.api])).rstrip("/")
+    request = HttpConfig.model_validate({
+        "profile": config.profile, "url": base + _PATHS[config.api], "method": "POST", "authentication": authentication, "headers": headers,
+        "body": asked, "read_timeout_in_seconds": config.timeout_in_seconds, "timeout_in_seconds": config.timeout_in_seconds,
+    })  # fmt: skip
+    call.notes["model"] = config.model
+    try:
+        found: dict[str, Any] = await http.call(request, call)
+    except Failed as e:
+        raise _refused(e) from None
+    return found
+
+
+def check_input(config: LlmConfig, tokens: int) -> None:
+    """Raises: Failed."""
+    if config.max_input_tokens is not None and tokens > config.max_input_tokens:
+        raise Failed("TOKEN_LIMIT", f"what is asked has about {tokens} tokens, more than the {config.max_input_tokens} of maxInputTokens")
+
+
+def reckoned(asked: dict[str, Any]) -> int:
+    """Tokens of what is asked, before anybody counted them."""
+    return math.ceil(len(_encode(asked)) / BYTES_OF_TOKEN)
 
 
 def _asked(config: LlmConfig) -> dict[str, Any]:
@@ -201,7 +215,7 @@ def _asked(config: LlmConfig) -> dict[str, Any]:
     return asked
 
 
-def _cost(config: LlmConfig, tokens_in: int | None, tokens_out: int | None) -> Decimal | None:
+def cost_of(config: LlmConfig, tokens_in: int | None, tokens_out: int | None) -> Decimal | None:
     if config.prices is None or tokens_in is None or tokens_out is None:
         return None
     return (config.prices["input"] * tokens_in + config.prices["output"] * tokens_out) / 1_000_000
@@ -230,11 +244,11 @@ def _found(config: LlmConfig, answer: dict[str, Any]) -> dict[str, Any]:
     if found["finish"] == "refused":
         raise Failed("REFUSED", f"the model does not answer: {found['text'][:WORDS_MAX] or 'without words'}", response=answer)
     usage = found["usage"]
-    usage["cost"] = _cost(config, usage["input"], usage["output"])
+    usage["cost"] = cost_of(config, usage["input"], usage["output"])
     return found
 
 
-_FINISH = {
+FINISH = {
     "stop": "stop", "end_turn": "stop", "stop_sequence": "stop", "tool_use": "stop", "length": "length", "max_tokens": "length",
     "content_filter": "refused", "refusal": "refused",
 }  # fmt: skip
@@ -246,8 +260,8 @@ def _of_openai(body: Any) -> dict[str, Any]:
     text = message.get("content") or ""
     refused = message.get("refusal")
     return {
-        "text": str(refused or text), "value": None, "finish": "refused" if refused else _FINISH.get(str(choice.get("finish_reason")), "stop"),
-        "model": body.get("model"), "id": body.get("id"), "usage": {"input": _tokens(usage, "prompt_tokens"), "output": _tokens(usage, "completion_tokens")},
+        "text": str(refused or text), "value": None, "finish": "refused" if refused else FINISH.get(str(choice.get("finish_reason")), "stop"),
+        "model": body.get("model"), "id": body.get("id"), "usage": {"input": tokens_of(usage, "prompt_tokens"), "output": tokens_of(usage, "completion_tokens")},
     }  # fmt: skip
 
 
@@ -257,12 +271,12 @@ def _of_anthropic(body: Any) -> dict[str, Any]:
     return {
         "text": "".join(p["text"] for p in parts if p["type"] == "text"),
         "value": next((p["input"] for p in parts if p["type"] == "tool_use" and p["name"] == ANSWER), None),
-        "finish": _FINISH.get(str(body.get("stop_reason")), "stop"), "model": body.get("model"), "id": body.get("id"),
-        "usage": {"input": _tokens(usage, "input_tokens"), "output": _tokens(usage, "output_tokens")},
+        "finish": FINISH.get(str(body.get("stop_reason")), "stop"), "model": body.get("model"), "id": body.get("id"),
+        "usage": {"input": tokens_of(usage, "input_tokens"), "output": tokens_of(usage, "output_tokens")},
     }  # fmt: skip
 
 
-def _tokens(usage: Any, name: str) -> int | None:
+def tokens_of(usage: Any, name: str) -> int | None:
     found = usage.get(name)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx2
 from flowledger import __version__
 from flowledger.connectors import results
 from flowledger.connectors.files import Files
-from flowledger.connectors.frame import Answering, Call, Connector, Failed
+from flowledger.connectors.frame import Answering, Call, Choosing, Connector, Failed, Turn
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
 from flowledger.connectors.profiles import Profiles
@@ -26,7 +27,7 @@ from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry
 from flowledger.kernel.values import clean
 from flowledger.logs import log
-from flowledger.sdk.job import BpmnError, Job, JobFailed, Waits
+from flowledger.sdk.job import BpmnError, Job, JobFailed, Result, Waits
 
 #: targets that have figures of their own; the others share one
 TARGETS_MAX = 200
@@ -57,8 +58,8 @@ class Runner:
     async def close(self) -> None:
         await self.client.aclose()
 
-    async def run(self, connector: Connector, job: Job, tenant: str = "") -> dict[str, Any] | Waits:
-        """The variables that the call leaves; or the job waits for who was called. Raises: BpmnError, JobFailed."""
+    async def run(self, connector: Connector, job: Job, tenant: str = "") -> dict[str, Any] | Result | Waits:
+        """The variables that the call leaves, or what it chose; or the job waits for who was called. Raises: BpmnError, JobFailed."""
         began = time.perf_counter()
         mask, headers = Mask(), job.headers
         waits: list[Waits] = []
@@ -68,11 +69,12 @@ class Runner:
                 key=job.idempotency_key, trace=span.traceparent, gate=self.gate, client=self.client, mask=mask,
                 answer_bytes_max=s.connector_answer_bytes_max, seconds_max=s.connector_timeout_s, user_agent=AGENT,
                 own_topics=s.prefix, keep=partial(self.files.keep, job, tenant) if self.files is not None else None,
-                file_bytes_max=s.blob_bytes_max,
+                kept=partial(self.files.kept, tenant) if self.files is not None else None, file_bytes_max=s.blob_bytes_max,
                 profile=partial(self.profiles.of, tenant, mask=mask) if self.profiles is not None else None,
                 report=partial(self.reports.of, tenant) if self.reports is not None else None,
             )  # fmt: skip
             answer, failure = None, None
+            turn: Turn | None = None
             outcome = "done"
             try:
                 try:
@@ -80,7 +82,13 @@ class Runner:
                         job.variables, headers, connector.config, self.secrets, mask, partial(self._address, job, tenant, waits)
                     )
                     async with asyncio.timeout(s.connector_timeout_s):
-                        answer = mask.value(await connector.call(config, call))
+                        answer = await connector.call(config, call)
+                    if isinstance(answer, Turn):
+                        turn, answer = _masked_turn(answer, mask), answer.answer
+                        if not turn.done:
+                            outcome = "chosen"
+                            return _result(turn, turn.variables)
+                    answer = mask.value(answer)
                 except (asyncio.CancelledError, BpmnError, JobFailed):
                     outcome = "cancelled"
                     raise
@@ -90,10 +98,12 @@ class Runner:
                     ignored = results.judged(headers, answer, failure, job.retries)
                     if ignored is not None:
                         outcome = "ignored"
-                        return ignored
+                        return ignored if not isinstance(connector, Choosing) else Result(ignored, fulfilled=True, cancel_remaining=True)
                     if failure is None and waits:
                         outcome = "waits"
                         return waits[0]
+                    if failure is None and turn is not None:
+                        return _result(turn, results.variables_of(headers, answer))
                     if failure is None:
                         if isinstance(connector, Answering) and not results.told(headers):
                             return connector.variables(answer)
@@ -170,3 +180,18 @@ class Runner:
                 "flowledger.instance": job.instance, "flowledger.element": job.element, "flowledger.job.key": job.key,
             }
         )  # fmt: skip
+
+
+def _masked_turn(turn: Turn, mask: Mask) -> Turn:
+    return replace(
+        turn,
+        variables=mask.value(turn.variables),
+        activate=[(e, mask.value(own)) for e, own in turn.activate],
+        summary=mask.text(turn.summary),
+    )
+
+
+def _result(turn: Turn, variables: dict[str, Any]) -> Result:
+    return Result(
+        variables, summary=turn.summary, metrics=turn.metrics, activate=turn.activate, fulfilled=turn.done, cancel_remaining=turn.done
+    )

@@ -26,7 +26,7 @@ from flowledger.infra.secrets import secrets_of
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Client
-from flowledger.sdk import Job, Waits, Worker
+from flowledger.sdk import Job, Result, Waits, Worker
 
 #: of a job; heartbeats extend it, and after it the jobs of a process that died go to another
 LEASE_S = 15.0
@@ -84,7 +84,7 @@ class Connectors:
 
 
 def _handler(runner: Runner, connector: Connector, tenant: str) -> Callable[[Job], Any]:
-    async def handle(job: Job) -> dict[str, Any] | Waits:
+    async def handle(job: Job) -> dict[str, Any] | Result | Waits:
         return await runner.run(connector, job, tenant)
 
     return handle

@@ -52,8 +52,8 @@ def template(name: str) -> dict[str, Any]:
         "version": 1,
         "description": (config.__doc__ or "").strip().split("\n")[0],
         "category": {"id": "connectors", "name": "Connectors"},
-        "appliesTo": ["bpmn:Task", "bpmn:ServiceTask"],
-        "elementType": {"value": "bpmn:ServiceTask"},
+        "appliesTo": ["bpmn:Task", "bpmn:ServiceTask"] if config.element == "bpmn:ServiceTask" else ["bpmn:SubProcess", config.element],
+        "elementType": {"value": config.element},
         "groups": [{"id": id, "label": label} for id, label in GROUPS if any(p.get("group") == id for p in properties)],
         "properties": properties,
     }

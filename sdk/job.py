@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Literal, TypeVar
 
@@ -79,7 +79,8 @@ class Result:
     """Answered by a handler that has more to say than variables: that it did its work in part, and what the task's record keeps.
 
     `variables`: as a handler answers them by itself. `artifacts`: references, `logs`: lines, `metrics`: numbers by name, `next_assignee`: a wish
-    for the next task of people.
+    for the next task of people. Of a job that chooses in an ad-hoc sub-process: `activate`, pairs of an element and the variables that are its own,
+    `fulfilled`: nothing more is to be chosen, `cancel_remaining`: what still runs is withdrawn then.
     """
 
     __slots__ = ("details", "status", "variables")
@@ -94,10 +95,17 @@ class Result:
         logs: list[str] | None = None,
         metrics: dict[str, Any] | None = None,
         next_assignee: str = "",
+        activate: Iterable[tuple[str, dict[str, Any] | None]] = (),
+        fulfilled: bool = False,
+        cancel_remaining: bool = False,
     ) -> None:
         self.variables = variables
         self.status: Literal["success", "partial_success"] = "partial_success" if partial else "success"
-        said = {"summary": summary, "artifacts": artifacts, "logs": logs, "metrics": metrics, "next_assignee": next_assignee}
+        said = {
+            "summary": summary, "artifacts": artifacts, "logs": logs, "metrics": metrics, "next_assignee": next_assignee,
+            "activateElements": [{"elementId": element, "variables": own} for element, own in activate],
+            "isCompletionConditionFulfilled": fulfilled, "isCancelRemainingInstances": cancel_remaining,
+        }  # fmt: skip
         self.details: dict[str, Any] = {name: value for name, value in said.items() if value}
 
 

@@ -3,6 +3,7 @@
 Source: BPMN 2.0.2, chapters 10.3.5 and 13.3.5; `zeebe:adHoc` (activeElementsCollection, outputCollection, outputElement), `zeebe:taskDefinition`.
 Who chooses: the collection when the sub-process begins; a job, when it has a job type, at the beginning and after each activity that ended (its
 result: `activateElements`, `isCompletionConditionFulfilled`, `isCancelRemainingInstances`, as in Zeebe); a caller, by `AdHocActivate`, at any time.
+What ends while a job is in work asks for another one after it. An agent (`kernel/model/agents.py`) is asked when nothing runs any more, until it is done.
 Each choice runs in a scope of its own, with the variables that came with it, until its last token has ended; it can be a chain of elements.
 Choices: without a condition it completes when nothing runs any more and something has run (or the collection was empty and nobody else chooses);
 with `ordering` Sequential what is chosen queues up, one runs at a time (a token that waits at a join does not run). With a true completion condition
@@ -18,7 +19,8 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import protection
 from flowledger.kernel.elements import compensation, jobs, joins
-from flowledger.kernel.expressions import Failure
+from flowledger.kernel.expressions import Failure, feel_expression
+from flowledger.kernel.model import agents
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node, Work, implicit_starts
 from flowledger.kernel.moves.activity import close_activity
@@ -26,7 +28,9 @@ from flowledger.kernel.values import shown
 
 
 class Config:
-    __slots__ = ("cancel_remaining", "chosen", "collection", "condition", "output", "output_element", "sequential", "work")
+    __slots__ = (
+        "agent", "cancel_remaining", "chosen", "collection", "condition", "kept", "output", "output_element", "sequential", "work",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sequential = False
@@ -38,6 +42,9 @@ class Config:
         self.work: Work | None = None
         #: somebody beside the collection chooses
         self.chosen = True
+        self.agent = False
+        #: what was collected goes on to the scope around it
+        self.kept = True
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -57,7 +64,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
             )
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
     if config.output and config.output_element is not None:
-        d.set_variables(i, token.key, {config.output: []}, local=True)
+        d.set_variables(i, token.key, {config.output: [], **({agents.MEMORY: None} if config.agent else {})}, local=True)
     if config.work is not None:
         jobs.create_task(d, i, token, node, config.work)
     _choose(d, i, token, node, [(e, None) for e in elements])
@@ -127,7 +134,8 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     data = token.data or {}
     result = data.get("result")
     if result is not None:
-        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"result": None, "waiting": True}))
+        again = bool(data.get("again"))
+        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"result": None, "waiting": True, **({"again": None} if again else {})}))
         if result.get("isCompletionConditionFulfilled"):
             if result.get("isCancelRemainingInstances") or not token.kids:
                 _done(d, i, token, node)
@@ -140,12 +148,26 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
                 "EXTRACT_VALUE_ERROR", f"{node.id}: expected activities inside of it without incoming flow, found {', '.join(unknown)}"
             )
         _choose(d, i, token, node, wanted)
+        if again or config.agent:
+            _ask(d, i, token, node)
     elif config.work is None or data.get("closing"):
         _look(d, i, token, node)
     else:
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"waiting": True}))
-        if not any(k in d.state.tasks for k in token.holds or ()):
-            jobs.create_task(d, i, token, node, config.work)
+        if data.get("queue"):
+            _choose(d, i, token, node, [])
+        _ask(d, i, token, node)
+
+
+def _ask(d: Any, i: Any, token: Any, node: Node) -> None:
+    """The worker is to choose: now, or again after what it has in hand, which it may have been given before this ended."""
+    if node.config.agent and token.kids:
+        return
+    if any(k in d.state.tasks for k in token.holds or ()):
+        if not (token.data or {}).get("again"):
+            d.record(fl.TokenNoted(key=i.key, token=token.key, data={"again": True}))
+        return
+    jobs.create_task(d, i, token, node, node.config.work)
 
 
 def _look(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -195,7 +217,7 @@ def _inner_done(d: Any, i: Any, token: Any, node: Node) -> None:
 def _done(d: Any, i: Any, token: Any, node: Node) -> None:
     config: Config = node.config
     d.terminate_scope(i, token.key)
-    if config.output and config.output_element is not None:
+    if config.kept and config.output and config.output_element is not None:
         home = d.home_of(i, token.scope, config.output)
         d.set_variables(i, home, {config.output: (token.vars or {}).get(config.output) or []}, local=True)
     close_activity(d, i, token, node)
@@ -237,11 +259,16 @@ def read(node: Node, element: Any, r: Any) -> None:
         if own.get("outputElement"):
             config.output_element = r.condition(own.get("outputElement"), node, "output element")
     config.work = jobs.read_work("ad_hoc_sub_process", node, element, r)
+    config.agent = agents.is_agent(config.work)
+    if config.agent and not config.output and config.output_element is None:
+        config.output, config.output_element, config.kept = agents.RESULTS, feel_expression(agents.OUTCOME), False
 
 
 def check(node: Node, r: Any) -> None:
     if node.config.sequential and any(n.kind in joins.SYNCHRONISE and len(n.incoming) > 1 for n in node.children):
         node.process.joins = True
+    if node.config.agent:
+        agents.tell(node, r)
     if not any(n.behaviour.activity and not n.triggered_by_event for n in node.children):
         r.finding("AD_HOC_EMPTY", f"ad-hoc sub-process '{node.id}' has no activity", node)
     for kid in node.children:

@@ -99,7 +99,7 @@ def test_every_function_by_the_names_of_its_parameters(name):
 
 #: what takes a null by its meaning
 _TAKES_NULL = {
-    "is", "string", "not", "append", "list contains", "index of", "insert before", "list replace", "context put", "get or else", "is defined", "assert",
+    "is", "string", "not", "append", "list contains", "index of", "insert before", "list replace", "context put", "get or else", "fromAi", "is defined", "assert",
     "concatenate", "union", "min", "max", "sum", "mean", "all", "any", "product", "median", "stddev", "mode",
 }  # fmt: skip
 

@@ -23,6 +23,12 @@ def get_or_else(r: Runtime, value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
+@extension("fromAi", "value: any, description??: string, type??: string, schema??: context, options??: context")
+def from_ai(r: Runtime, value: Any, description: str | None, type: str | None, schema: Any, options: Any) -> Any:
+    """The value. What else is said tells a language model what to give there."""
+    return value
+
+
 @extension("is defined", "value: any")
 def is_defined(r: Runtime, value: Any) -> bool:
     """Whether the value isn't null."""

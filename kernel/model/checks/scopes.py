@@ -153,5 +153,5 @@ def _cancels(scope: Node) -> bool:
 
 
 def _ad_hoc(r: Any, node: Node) -> None:
-    if x.child(node.xml, "completionCondition") is None and x.ext(node.xml, "adHoc") is None:
+    if x.child(node.xml, "completionCondition") is None and x.ext(node.xml, "adHoc") is None and node.config.work is None:
         say(r, "AD_HOC_WITHOUT_CONDITION", node, f"ad-hoc sub-process '{node.id}' has no completion condition")
