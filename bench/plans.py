@@ -48,14 +48,16 @@ class Explainer(Reader):
 
     read: Read
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True, kept: bool = False) -> list[Row]:
+    async def rows(
+        self, query: Query, values: Any = (), *, nested: bool = True, merged: bool = True, sorts: bool = True, kept: bool = False
+    ) -> list[Row]:
         if isinstance(query, str) and "positions" in query:
-            return await super().rows(query, values, nested=nested, sorts=sorts, kept=kept)
+            return await super().rows(query, values, nested=nested, merged=merged, sorts=sorts, kept=kept)
         text = sql.SQL(query) if isinstance(query, str) else query
         if kept:
-            explained = await self._kept(text, values, nested, sorts)
+            explained = await self._kept(text, values, nested, merged, sorts)
         else:
-            explained = await super().rows(_EXPLAIN.format(text), values, nested=nested, sorts=sorts)
+            explained = await super().rows(_EXPLAIN.format(text), values, nested=nested, merged=merged, sorts=sorts)
         (found,) = explained[0]["QUERY PLAN"]
         read, plan = self.read, found["Plan"]
         read.plans.append(plan)
@@ -72,12 +74,12 @@ class Explainer(Reader):
             read.rows += round(float(taken) * loops)
             if node["Node Type"] == "Seq Scan" and loops:
                 read.scans.append(node["Relation Name"])
-        return await super().rows(query, values, nested=nested, sorts=sorts, kept=kept)
+        return await super().rows(query, values, nested=nested, merged=merged, sorts=sorts, kept=kept)
 
-    async def _kept(self, text: sql.SQL | sql.Composed, values: Any, nested: bool, sorts: bool) -> list[Row]:
+    async def _kept(self, text: sql.SQL | sql.Composed, values: Any, nested: bool, merged: bool, sorts: bool) -> list[Row]:
         """The plan that is kept, which was made without the values: what is explained with them would be planned with them."""
         async with self.pool.connection() as conn:
-            await self._prepare(conn, nested=nested, sorts=sorts, kept=True)
+            await self._prepare(conn, nested=nested, merged=merged, sorts=sorts, kept=True)
             first, *rest = text.as_string(conn).split("%s")
             numbered = first + "".join(f"${n}{part}" for n, part in enumerate(rest, 1))
             await conn.execute(sql.SQL("PREPARE kept AS {}").format(sql.SQL(numbered)))

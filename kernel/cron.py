@@ -4,7 +4,7 @@ Source: Spring's CronExpression (which Zeebe uses) and Quartz. Fields: minute ho
 behind. `*`, `?`, lists, ranges, steps, names (MON, JAN); day `L`, `L-3`, `LW`, `15W`; weekday `5L` (the month's last), `MON#2` (its second);
 `@daily` and its kin; `CRON_TZ=Europe/Berlin` in front counts in that zone, else UTC.
 Choices: day and weekday must both fit, as in Spring (Unix joins them by OR). Weekdays are 0 to 7 from Sunday; with seven fields, or `QUARTZ` in
-front, they are Quartz's 1 to 7 from Sunday.
+front, they are Quartz's 1 to 7 from Sunday, and what Quartz has beside Spring is read: ranges over the end (`22-2`), `/5` for `*/5`, `L-3W`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?$")
 
 
 class Cron:
-    """A cron text, read. `days` and `weekdays` may hold marks beside numbers: ("L", back), ("LW", 0), ("W", day), ("last", weekday, 0), ("nth", weekday, n)."""
+    """A cron text, read. `days` and `weekdays` may hold marks beside numbers: ("L", back), ("LW", back), ("W", day), ("last", weekday, 0), ("nth", weekday, n)."""
 
     __slots__ = ("day_marks", "days", "hours", "minutes", "months", "seconds", "weekday_marks", "weekdays", "years", "zone")
 
@@ -52,9 +52,11 @@ class Cron:
         quartz = quartz or len(fields) == 7
         if len(fields) == 6:
             fields.append("*")
-        self.seconds, self.minutes, self.hours = (sorted(_plain(f, n)) for f, n in zip(fields, ("second", "minute", "hour"), strict=False))
-        self.days, self.day_marks = _days(fields[3])
-        self.months = _plain(fields[4], "month")
+        self.seconds, self.minutes, self.hours = (
+            sorted(_plain(f, n, quartz)) for f, n in zip(fields, ("second", "minute", "hour"), strict=False)
+        )
+        self.days, self.day_marks = _days(fields[3], quartz)
+        self.months = _plain(fields[4], "month", quartz)
         self.weekdays, self.weekday_marks = _weekdays(fields[5], quartz)
         self.years = None if fields[6] in ("*", "?") else _plain(fields[6], "year")
 
@@ -105,7 +107,7 @@ class Cron:
             if mark[0] == "L":
                 days.add(last - mark[1])
             else:
-                days.add(_workday(last if mark[0] == "LW" else min(mark[1], last), last, weekday))
+                days.add(_workday(last - mark[1] if mark[0] == "LW" else min(mark[1], last), last, weekday))
         weekdays = {day for day in range(1, last + 1) if weekday(day) in self.weekdays}
         for kind, wanted, nth in self.weekday_marks:
             same = [day for day in range(1, last + 1) if weekday(day) == wanted]
@@ -155,7 +157,7 @@ def _plain(text: str, field: str, quartz: bool = False) -> set[int]:
     found: set[int] = set()
     low, high = _LIMITS[field]
     for part in text.split(","):
-        m = _PART.match(part)
+        m = _PART.match("*" + part if quartz and part.startswith("/") else part)
         if not m:
             raise ValueError(f"expected a {field}, found '{part}'")
         begin, end, step = m[1], m[2], m[3]
@@ -170,7 +172,7 @@ def _plain(text: str, field: str, quartz: bool = False) -> set[int]:
             b = _number(end, field, quartz) if end else high if step else a
             if field == "weekday" and end and not quartz:  # Sunday at either end of a range
                 a, b = 7 if begin == "7" else a, 7 if end == "7" else b
-        size = 12 if field == "month" else 7 if field == "weekday" else 0
+        size = high - low + 1 if field in ("month", "weekday") or (quartz and field != "year") else 0
         if b < a and not (end and size):
             raise ValueError(f"expected a range upwards, found '{part}'")
         for n in range(a, (b if b >= a else b + size) + 1, int((step or "1")[:6])):
@@ -178,7 +180,7 @@ def _plain(text: str, field: str, quartz: bool = False) -> set[int]:
     return found
 
 
-def _days(text: str) -> tuple[set[int], list[tuple[str, int]]]:
+def _days(text: str, quartz: bool) -> tuple[set[int], list[tuple[str, int]]]:
     days: set[int] = set()
     marks: list[tuple[str, int]] = []
     for part in text.upper().split(","):
@@ -186,12 +188,12 @@ def _days(text: str) -> tuple[set[int], list[tuple[str, int]]]:
             marks.append(("L", 0))
         elif part in ("LW", "WL"):
             marks.append(("LW", 0))
-        elif (m := re.match(r"L-(\d{1,2})$", part)) and int(m[1]) <= 30:
-            marks.append(("L", int(m[1])))
+        elif (m := re.match(r"L-(\d{1,2})(W?)$", part)) and int(m[1]) <= 30 and (quartz or not m[2]):
+            marks.append(("LW" if m[2] else "L", int(m[1])))
         elif m := re.match(r"(\d{1,2})W$", part):
             marks.append(("W", _number(m[1], "day")))
         else:
-            days |= _plain(part, "day")
+            days |= _plain(part, "day", quartz)
     return days, marks
 
 

@@ -144,7 +144,10 @@ def moment(text: str) -> tuple[int, tzinfo]:
         offset = _offset(m["offset"])
         found = _to_us(local.replace(tzinfo=offset))
         at = local.replace(tzinfo=offset)
-        if zone is not None and strict and m["offset"] not in "Zz" and at.astimezone(zone).utcoffset() != at.utcoffset():
+        told = m["offset"] not in ("Z", "z") and not (
+            m["offset"][0] == "-" and offset.utcoffset(None) == timedelta()
+        )  # -00:00 is Z (RFC 9557, 2)
+        if zone is not None and strict and told and at.astimezone(zone).utcoffset() != at.utcoffset():
             raise ValueError(f"'{text}': {m['offset']} is not the offset of the zone at that time")
         zone = zone or offset
     else:

@@ -32,7 +32,9 @@ SEEN, SEEN_RANGED = 1_000, 2_000
 FEW, NAMES = 300, 10
 #: what it costs, about (microseconds of a processor): a row looked up by its key; one read by an index whose order is that of the list; an entry of a
 #: list that is read beside, and of a range, whose entries are in another order; a slice opened, and how long it is (seconds)
-LOOK_UP, WALK, READ, READ_RANGED, OPEN_SLICE, SLICE_S = 5.0, 1.4, 0.1, 0.35, 40.0, 43_200.0
+LOOK_UP, WALK, READ, READ_RANGED, OPEN_SLICE, SLICE_S = 7.0, 1.4, 0.1, 0.25, 40.0, 43_200.0
+#: with so many lists beside the leader's they meet by tables of the shorter ones: no range is brought into the order of time first
+HASHED = 2
 #: of so many lists, the sparsest, it is asked which are read beside one another
 BESIDE_MAX = 5
 _WAIT = timedelta(minutes=1)
@@ -175,7 +177,9 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     others = [v for v in w.variables if v not in read or (plan.sliced and v.listed != (v.condition, v.values))]
     if plan.sliced and span is not None:
         keys = _sliced(w, plan, cursor, span, count + 1 if not others and _alone(w) else None)
-        return await r.rows(*_led(columns, w, keys, others, count + 1, span), nested=not plan.beside, kept=True)
+        return await r.rows(
+            *_led(columns, w, keys, others, count + 1, span), nested=not plan.beside, merged=len(plan.beside) < HASHED, kept=True
+        )
     if plan.leader is None:
         for other in others:
             if other.kept is not None:  # the planner looks a variable up where this is true

@@ -165,12 +165,12 @@ def _left_ms() -> str:
     return str(max(1, math.ceil(max(1, math.ceil((end - time.monotonic()) / step)) * step * 1000)))
 
 
-#: what a query may want to be otherwise: sorting, loops over rows, milliseconds that it has, and how long its plan is of use
-_USUAL = ("on", "on", "0", _SETTINGS["plan_cache_mode"])
+#: what a query may want to be otherwise: sorting, loops over rows, merges of what is in order, milliseconds that it has, and how long its plan is of use
+_USUAL = ("on", "on", "on", "0", _SETTINGS["plan_cache_mode"])
 KEPT = "force_generic_plan"
 _TELL = (
-    "SELECT set_config('enable_sort', %s, false), set_config('enable_nestloop', %s, false), set_config('statement_timeout', %s, false), "
-    "set_config('plan_cache_mode', %s, false)"
+    "SELECT set_config('enable_sort', %s, false), set_config('enable_nestloop', %s, false), set_config('enable_mergejoin', %s, false), "
+    "set_config('statement_timeout', %s, false), set_config('plan_cache_mode', %s, false)"
 )
 
 
@@ -179,9 +179,9 @@ class _Connection(psycopg.AsyncConnection[Row]):
     unknown."""
 
     stands: str = OWNER
-    told: tuple[str, str, str, str] | None = _USUAL
+    told: tuple[str, ...] | None = _USUAL
 
-    async def tell(self, wanted: tuple[str, str, str, str]) -> None:
+    async def tell(self, wanted: tuple[str, ...]) -> None:
         """All that differs in one question, and none where nothing does."""
         if self.told != wanted:
             self.told = None
@@ -190,8 +190,8 @@ class _Connection(psycopg.AsyncConnection[Row]):
 
     async def tell_time(self, left_ms: str) -> None:
         """All else stays as it is: what is asked next has one way only, or isn't done."""
-        sorts, nested, _, plans = self.told or _USUAL
-        await self.tell((sorts, nested, left_ms, plans))
+        sorts, nested, merged, _, plans = self.told or _USUAL
+        await self.tell((sorts, nested, merged, left_ms, plans))
 
 
 class _Wall:
@@ -286,8 +286,11 @@ class Reader:
     async def close(self) -> None:
         await self.pool.close()
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True, kept: bool = False) -> list[Row]:
-        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other. `sorts`: False, rows come from indexes that
+    async def rows(
+        self, query: Query, values: Any = (), *, nested: bool = True, merged: bool = True, sorts: bool = True, kept: bool = False
+    ) -> list[Row]:
+        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other. `merged`: False, by a table of one of them, and
+        not by bringing both in order. `sorts`: False, rows come from indexes that
         have the order of the list, a page of them and no more. Where the planner expects few rows (of a month that just began it has seen none), it
         finds it as good to read all of them and sort, however many there are. `kept`: planned once for a connection, whatever the values: of what
         has one good plan only, and takes longer to be planned than to be read.
@@ -295,12 +298,14 @@ class Reader:
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
         async with self.pool.connection() as conn:
-            await self._prepare(conn, nested=nested, sorts=sorts, kept=kept)
+            await self._prepare(conn, nested=nested, merged=merged, sorts=sorts, kept=kept)
             return await (await conn.execute(query, values, prepare=True if kept else None)).fetchall()
 
-    async def _prepare(self, conn: _Connection, *, nested: bool, sorts: bool, kept: bool) -> None:
+    async def _prepare(self, conn: _Connection, *, nested: bool, merged: bool, sorts: bool, kept: bool) -> None:
         await self._stand(conn)
-        await conn.tell(("on" if sorts else "off", "on" if nested else "off", _left_ms(), KEPT if kept else _USUAL[3]))
+        await conn.tell(
+            ("on" if sorts else "off", "on" if nested else "off", "on" if merged else "off", _left_ms(), KEPT if kept else _USUAL[4])
+        )
 
     async def estimate(self, query: Query, values: Any = ()) -> float:
         """How many rows the planner expects; nothing is read for it."""

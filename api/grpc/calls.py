@@ -5,6 +5,7 @@ Every function takes (gateway, request, call) and answers the reply message, or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,10 +23,12 @@ from flowledger.api.grpc.status import (
     refusal,
 )
 from flowledger.api.grpc.tenants import for_tenant, tenant_name
+from flowledger.api.grpc.wording import not_mapped
 from flowledger.api.veil import masked_values
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.limits import TTL_MS_MAX
 from flowledger.kernel.model.encodings import decode
 from flowledger.processors.client import Caller
 from flowledger.sdk.zeebe_stubs import load
@@ -244,6 +247,9 @@ async def modify_process_instance(g: Gateway, r: Any, call: Call) -> Any:
     return pb.ModifyProcessInstanceResponse()
 
 
+_NO_ELEMENT = re.compile(r"expected an element of '.*' version \d+, found '(.*)'", re.DOTALL)
+
+
 async def migrate_process_instance(g: Gateway, r: Any, call: Call) -> Any:
     plan = r.migrationPlan
     elements: dict[str, str] = {}
@@ -254,10 +260,16 @@ async def migrate_process_instance(g: Gateway, r: Any, call: Call) -> Any:
                 f"Expected to migrate process instance '{r.processInstanceKey}' but mapping instructions contain duplicate source element ids "
                 f"'{m.sourceElementId}'",
             )
+        for which, id in (("source", m.sourceElementId), ("target", m.targetElementId)):
+            if not id:  # ours takes no target for a token that is to go
+                raise invalid("MIGRATE", not_mapped(r.processInstanceKey, which, id))
         elements[m.sourceElementId] = m.targetElementId
     command = c.MigrateInstance(key=r.processInstanceKey, definition=plan.targetProcessDefinitionKey, elements=elements)
     answer = await g.ask(command, call.caller)
     if isinstance(answer, Rejected):
+        if found := _NO_ELEMENT.fullmatch(answer.message):
+            which = "source" if found[1] in elements else "target"
+            raise invalid("MIGRATE", not_mapped(r.processInstanceKey, which, found[1]))
         unknown_target = answer.code == RejectionCode.NOT_FOUND and "process definition" in answer.message
         raise refusal(answer, MIGRATE_TARGET if unknown_target else MIGRATE, command.definition if unknown_target else r.processInstanceKey)
     return pb.MigrateProcessInstanceResponse()
@@ -275,7 +287,7 @@ async def publish_message(g: Gateway, r: Any, call: Call) -> Any:
         name=r.name,
         correlation_key=r.correlationKey,
         variables=variables_of(r.variables),
-        ttl_ms=max(r.timeToLive, 0),
+        ttl_ms=min(max(r.timeToLive, 0), TTL_MS_MAX),
         message_id=r.messageId,
     )
     a = await ask(g, command, caller, PUBLISH, r.name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.api.grpc.wording import said
 from flowledger.events.base import Rejected, RejectionCode
 
 # gRPC status codes (grpc.io, "Status codes and their use in gRPC")
@@ -79,6 +80,8 @@ def refusal(rejected: Rejected, intent: Intent, subject: Any) -> Refused:
         message = intent.missing.format(subject)
     elif rejected.code == RejectionCode.MODEL_INVALID:
         message = f"Expected to deploy new resources, but encountered the following errors:{findings_text(message)}"
+    else:
+        message = said(intent.name, message, subject)
     return Refused(status, f"Command '{intent.name}' rejected with code '{word}': {message}")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import feel, lookup, times
 from flowledger.kernel.expressions import Expression, feel_expression
+from flowledger.kernel.tasks.patterns import found_in
 from flowledger.kernel.values import shown
 
 #: errors told; more are counted by none
@@ -139,11 +140,11 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
 def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
     if not isinstance(value, str):
         return [f"expected a text, found {shown(value)}"]
-    out = []
-    if (n := _whole(rules.get("minLength"))) is not None and len(value) < n:
-        out.append(f"expected at least {n} characters, found {len(value)}")
-    if (n := _whole(rules.get("maxLength"))) is not None and len(value) > n:
-        out.append(f"expected at most {n} characters, found {len(value)}")
+    out, size = [], len(value.encode("utf-16-le", "surrogatepass")) // 2  # as the browser counts, which knows characters of two parts
+    if (n := _whole(rules.get("minLength"))) is not None and size < n:
+        out.append(f"expected at least {n} characters, found {size}")
+    if (n := _whole(rules.get("maxLength"))) is not None and size > n:
+        out.append(f"expected at most {n} characters, found {size}")
     pattern = {"email": r"[^@\s]+@[^@\s]+\.[^@\s]+", "phone": r"\+?[0-9 ()/.-]{3,30}"}.get(str(rules.get("validationType")))
     own = rules.get("pattern")
     for text, what in ((pattern, rules.get("validationType")), (own, f"the pattern {own}")):
@@ -153,9 +154,11 @@ def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
 
 
 def _matches(pattern: str, value: str, whole: bool, facts: Any) -> bool:
-    """Within the budget of an expression. A pattern that is none refuses nothing: it is the author's mistake, not the caller's."""
-    seen = {"value": value, "pattern": f"^({pattern})$" if whole else pattern}
-    return _MATCHES(seen, facts) is not False
+    """As a browser tests it. What RE2 can't ask is tried as FEEL's, within the budget of an expression. A pattern that is none refuses nothing: it is the
+    author's mistake, not the caller's."""
+    text = f"^(?:{pattern})$" if whole else pattern
+    found = found_in(text, value)
+    return _MATCHES({"value": value, "pattern": text}, facts) is not False if found is None else found
 
 
 def _limit(value: Any) -> Decimal | None:

@@ -36,6 +36,7 @@ def field(kind: str, key: str = "f", **more) -> dict:
         ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "ab"}, ["f: expected the pattern ^[A-Z]{2}$, found 'ab'"]),
         ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "AB"}, []),
         ([field("textfield", validate={"pattern": "(("})], {"f": "AB"}, []),
+        ([field("textfield", validate={"minLength": 2, "maxLength": 2})], {"f": "\U0001f600"}, []),  # two parts, as a browser counts
         ([field("textfield", validate={"validationType": "email"})], {"f": "ab"}, ["f: expected email, found 'ab'"]),
         ([field("textfield", validate={"validationType": "email"})], {"f": "a@b.de"}, []),
         ([field("textfield", validate={"validationType": "phone"})], {"f": "+49 30 123"}, []),
@@ -191,6 +192,39 @@ def bench(said: str, *, deployed: bool = True, embedded: str = "", start: str = 
     files = [c.Resource("m.bpmn", model), *([c.Resource("approval.form", json.dumps(FORM))] if deployed else [])]
     b.do(c.Deploy(resources=files))
     return b
+
+
+@pytest.mark.req("D-API-015")
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        (r"^\d{2}\/\d{4}$", ["12/2026"], ["1/2026", "12-2026", "\u0661\u0662/2026"]),  # a slash may be escaped; digits are those of ASCII
+        (r"^[\w-]+$", ["a-b_c", "9"], ["a b", "\u00e4"]),  # the underscore is of a word, an umlaut is not
+        (r"^[\w\-\.]+@x\.de$", ["a.b-c@x.de"], ["a b@x.de"]),
+        (r"\bfoo\b", ["a foo b", "foo"], ["xfoo"]),
+        (r"^(?:a|b)+$", ["abba"], ["abc"]),
+        (r"^(?<year>\d{4})$", ["2026"], ["26"]),
+        (r"^\u00e4\x41\_$", ["\u00e4A_"], ["aA_"]),
+        ("^[^]$", ["\n", "x"], ["xx"]),
+        ("^b", ["b"], ["a\nb"]),  # the beginning of the text, not of a line
+        ("b$", ["b"], ["b\n"]),
+        ("^a{,3}$", ["a{,3}"], ["aa"]),  # JavaScript has no such count
+        (r"^(a)\1$", ["aa"], ["ab"]),
+        (r"^(?=.*[A-Z])(?=.*\d)(?!.*\s).{8,}$", ["Abcdefg1"], ["abcdefg1", "Abcdefgh", "Abcdef 1", "Ab1"]),
+        (r"^(?!admin$).+", ["administrator", "bob"], ["admin"]),
+        (r"^(?=[)\]]|\()", ["(", ")", "]"], ["x"]),
+        (r"^(?=(a|b)c)", ["bc"], ["b"]),
+        ("^(a+)+$", ["a" * 40], ["a" * 40 + "!"]),  # and none takes long
+        (r"^(?=a)b|c", ["c", "x"], []),  # what can't be asked refuses nothing
+        (r"^x(?!y)", ["xz", "xy"], []),
+        ("(", ["x"], []),
+    ],
+)
+def test_patterns_are_those_of_a_browser(pattern, good, bad):
+    facts = Facts(NEW_YEAR_US, {})
+    form = {"components": [field("textfield", validate={"pattern": pattern})]}
+    assert [forms.check(form, {"f": text}, {}, facts) for text in good] == [[]] * len(good)
+    assert all("expected the pattern" in forms.check(form, {"f": text}, {}, facts)[0] for text in bad)
 
 
 @pytest.mark.parametrize(
