@@ -137,9 +137,9 @@ class Place:
         self.engine, self.target, self.models, self.folder = engine, target, Scripted(target, SECRET), folder
         target.routes["/parcels/P7"] = (200, {}, {"parcel": "P7", "state": "lost"})
 
-    async def start(self, api: str = "openai", wait: bool = True, **more: Any) -> Any:
+    async def start(self, api: str = "openai", wait: bool = True, timeout_s: int = 60, **more: Any) -> Any:
         given = {**CASE, "carrier": self.target.url, "models": {"api": api, "url": f"{self.target.url}/v1", "model": "m"}, **more}
-        return await self.engine.call(c.StartInstance(id="answer-complaint", variables=given, wait=wait), timeout_s=60)
+        return await self.engine.call(c.StartInstance(id="answer-complaint", variables=given, wait=wait), timeout_s=timeout_s)
 
     async def events(self, *kinds: type) -> list[Any]:
         """Of these kinds, from the log."""

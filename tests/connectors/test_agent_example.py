@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowledger.connectors import serve
 from flowledger.connectors.agent.config import AgentConfig
-from flowledger.connectors.agent.connector import AgentConnector
 from flowledger.connectors.check import findings
 from flowledger.connectors.llm import LlmConfig
 from flowledger.connectors.templates import template
@@ -115,42 +116,45 @@ async def test_a_person_is_asked(place: Place):
     assert place.models.told()["s1-1"] == "Yes, all of it"
 
 
+def process_of_connectors() -> int:
+    """The one that this process has begun."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if b"flowledger.calls" in path.read_bytes() and f"PPid:\t{os.getpid()}\n" in (path.parent / "status").read_text():
+                return int(path.parent.name)
+    raise AssertionError("no process of connectors")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-async def test_on_kafka_whose_node_of_connectors_dies_in_the_middle(kafka_bootstrap, target: Target, tmp_path: Path, monkeypatch):
-    """Owners on one node, connectors on another that ends with the model's answer in its hand; a third takes over by what the log says."""
+async def test_on_kafka_the_process_of_connectors_is_killed_while_the_model_thinks(kafka_bootstrap, target: Target, tmp_path: Path):
+    """Owners on one node, connectors on another: the step is asked again with the same key, and each tool is called once for what counts."""
     (tmp_path / "MODELS").write_text(SECRET)
     told = {"kafka": kafka_bootstrap, "prefix": f"t{uuid.uuid4().hex[:8]}", "partitions": 1, "port": 0, "egress_private": ("127.0.0.1",),
             "secrets": (f"folder:{tmp_path}",)}  # fmt: skip
-    monkeypatch.setattr(serve, "LEASE_S", 3.0)
-    monkeypatch.setattr(serve, "GRACE_S", 0.0)
-    answered, kept = asyncio.Event(), AgentConnector.call
+    owners, elsewhere = (
+        Settings(**told, data=tmp_path / "a", roles=("owner",)),
+        Settings(**told, data=tmp_path / "b", roles=("connectors",)),
+    )
+    asked: list[str] = []
+    held = asyncio.Event()
 
-    async def dies(self: Any, config: Any, call: Any) -> Any:
-        await kept(self, config, call)
-        answered.set()
+    async def hold(request: Any, writer: Any) -> None:
+        asked.append(request.headers["idempotency-key"])
+        held.set()
         await asyncio.sleep(3600)
 
-    elsewhere = {"roles": ("connectors",)}
-    async with System(Settings(**told, data=tmp_path / "a", roles=("owner",))) as system:
+    async with System(owners) as system, System(elsewhere):
         assert isinstance(await system.engine.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)])), dict)
         place = Place(system.engine, target, tmp_path)
-        place.models.script = [
-            ("", [("track_parcel", {"parcel": "P7"})]),
-            ("", [("track_parcel", {"parcel": "P7"}), ("find_order", {"number": "2"})]),
-            DONE,
-        ]
-        with monkeypatch.context() as m:
-            m.setattr(AgentConnector, "call", dies)
-            async with System(Settings(**told, data=tmp_path / "b", **elsewhere)):
-                going = asyncio.ensure_future(place.start("anthropic"))
-                async with asyncio.timeout(90):
-                    await answered.wait()
-        assert not [r for r in target.seen if r.path.startswith("/parcels/")]
-        async with System(Settings(**told, data=tmp_path / "c", **elsewhere)):
-            async with asyncio.timeout(90):
-                done = await going
-        assert done["variables"]["steps"] == 3
-        assert len([r for r in target.seen if r.path.startswith("/parcels/")]) == 1
-        keys = [key for key, _ in place.models.seen]
-        assert len(keys) == 3 and keys[0] == keys[1] != keys[2]
+        place.models.script = [("", [("track_parcel", {"parcel": "P7"}), ("find_order", {"number": "2"})]), DONE]
+        target.routes["/v1/messages"] = hold
+        async with asyncio.timeout(200):
+            going = asyncio.ensure_future(place.start("anthropic", timeout_s=180))
+            await held.wait()
+            target.routes["/v1/messages"] = place.models.message
+            os.kill(process_of_connectors(), signal.SIGKILL)
+            done = await going
+    assert done["variables"]["steps"] == 2 and len([r for r in target.seen if r.path.startswith("/parcels/")]) == 1
+    keys = [key for key, _ in place.models.seen]
+    assert len(keys) == 2 and keys[0] == asked[0] != keys[1]
