@@ -8,7 +8,7 @@ from scenario import play
 
 from flowledger.events import commands as c
 from flowledger.kernel.model import bpmn as reader
-from flowledger.kernel.model.agents import PARAMETERS_MAX, TOOLS_MAX
+from flowledger.kernel.elements.agents import PARAMETERS_MAX, TOOLS_MAX
 
 MODEL = """
 startEvent s
