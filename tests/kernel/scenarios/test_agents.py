@@ -7,8 +7,8 @@ from notation import bpmn
 from scenario import play
 
 from flowledger.events import commands as c
-from flowledger.kernel.model import bpmn as reader
 from flowledger.kernel.elements.agents import PARAMETERS_MAX, TOOLS_MAX
+from flowledger.kernel.model import bpmn as reader
 
 MODEL = """
 startEvent s
