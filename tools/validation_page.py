@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "validation.md"
 MARK = "<!-- made by tools/validation_page.py from here on -->"
 #: where findings about BPMN are made beside the checks
-READERS = ["kernel/elements", "kernel/model/dialects", *(f"kernel/model/{n}.py" for n in ("agents", "bpmn", "correlation", "data", "roles"))]
+READERS = ["kernel/elements", "kernel/model/dialects", *(f"kernel/model/{n}.py" for n in ("bpmn", "correlation", "data", "roles"))]
 TOPICS = {
     "structure": "The file", "flows": "Sequence flows", "events": "Positions of events", "triggers": "Event definitions", "gateways": "Gateways",
     "scopes": "Processes and sub-processes", "activities": "Activities", "data": "Data", "collaboration": "Pools, message flows, lanes, correlation",

@@ -18,7 +18,7 @@ from flowledger.connectors.agent.tools import FINISH, Tools
 from flowledger.connectors.frame import Call, Config, Failed, Turn
 from flowledger.connectors.llm import check_input, cost_of, reckoned, told
 from flowledger.connectors.templated import filled, shown
-from flowledger.kernel.model.agents import CALL, JOB_TYPE, RESULT
+from flowledger.kernel.elements.agents import CALL, JOB_TYPE, RESULT
 
 #: calls of one answer; more are refused
 CALLS_MAX = 16

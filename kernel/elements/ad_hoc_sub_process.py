@@ -3,7 +3,7 @@
 Source: BPMN 2.0.2, chapters 10.3.5 and 13.3.5; `zeebe:adHoc` (activeElementsCollection, outputCollection, outputElement), `zeebe:taskDefinition`.
 Who chooses: the collection when the sub-process begins; a job, when it has a job type, at the beginning and after each activity that ended (its
 result: `activateElements`, `isCompletionConditionFulfilled`, `isCancelRemainingInstances`, as in Zeebe); a caller, by `AdHocActivate`, at any time.
-What ends while a job is in work asks for another one after it. An agent (`kernel/model/agents.py`) is asked when nothing runs any more, until it is done.
+What ends while a job is in work asks for another one after it. An agent (`agents.py`) is asked when nothing runs any more, until it is done.
 Each choice runs in a scope of its own, with the variables that came with it, until its last token has ended; it can be a chain of elements.
 Choices: without a condition it completes when nothing runs any more and something has run (or the collection was empty and nobody else chooses);
 with `ordering` Sequential what is chosen queues up, one runs at a time (a token that waits at a join does not run). With a true completion condition
@@ -18,9 +18,8 @@ from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import protection
-from flowledger.kernel.elements import compensation, jobs, joins
+from flowledger.kernel.elements import agents, compensation, jobs, joins
 from flowledger.kernel.expressions import Failure, feel_expression
-from flowledger.kernel.model import agents
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node, Work, implicit_starts
 from flowledger.kernel.moves.activity import close_activity

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from flowledger.events import commands as c
+from flowledger.processors.engine import Engine
 from tests.connectors.conftest import Request, Target
+from tests.connectors.contract import SECRET
+
+MODEL = (Path(__file__).parents[2] / "examples" / "connectors" / "answer-complaint.bpmn").read_text()
+ORDERS = [{"number": "1", "article": "tea", "price": 9}, {"number": "2", "article": "cup", "price": 30, "parcel": "P7"}]
+CASE = {"complaint": "Where is my order 2?", "orders": ORDERS}
 
 #: one answer: words, and calls of tools as (name, arguments)
 Answer = tuple[str, list[tuple[str, Any]]]
@@ -92,9 +103,9 @@ def _wrong_for_openai(asked: dict[str, Any]) -> str:
             return "an assistant message with 'tool_calls' must be followed by tool messages"
         if m["role"] not in ("system", "user", "assistant") or not (isinstance(m.get("content"), str) or m.get("tool_calls")):
             return "invalid message"
-        for c in m.get("tool_calls") or ():
-            json.loads(c["function"]["arguments"])
-            waiting.add(c["id"])
+        for call in m.get("tool_calls") or ():
+            json.loads(call["function"]["arguments"])
+            waiting.add(call["id"])
     for tool in asked.get("tools") or ():
         if tool["type"] != "function" or tool["function"]["parameters"]["type"] != "object" or len(tool["function"]["name"]) > 64:
             return "invalid tool"
@@ -103,7 +114,7 @@ def _wrong_for_openai(asked: dict[str, Any]) -> str:
 
 def _wrong_for_anthropic(asked: dict[str, Any]) -> str:
     roles = [m["role"] for m in asked["messages"]]
-    if not roles or roles[0] != "user" or any(a == b for a, b in zip(roles, roles[1:], strict=False)):
+    if not roles or roles[0] != "user" or any(a == b for a, b in itertools.pairwise(roles)):
         return "roles must alternate, beginning with user"
     waiting: list[str] = []
     for m in asked["messages"]:
@@ -117,3 +128,35 @@ def _wrong_for_anthropic(asked: dict[str, Any]) -> str:
         if tool["input_schema"]["type"] != "object":
             return "invalid tool"
     return "tool_use ids were found without tool_result blocks immediately after" if waiting else ""
+
+
+class Place:
+    """An engine with its connectors, and what happened on its log."""
+
+    def __init__(self, engine: Engine, target: Target, folder: Path) -> None:
+        self.engine, self.target, self.models, self.folder = engine, target, Scripted(target, SECRET), folder
+        target.routes["/parcels/P7"] = (200, {}, {"parcel": "P7", "state": "lost"})
+
+    async def start(self, api: str = "openai", wait: bool = True, timeout_s: int = 60, **more: Any) -> Any:
+        given = {**CASE, "carrier": self.target.url, "models": {"api": api, "url": f"{self.target.url}/v1", "model": "m"}, **more}
+        return await self.engine.call(c.StartInstance(id="answer-complaint", variables=given, wait=wait), timeout_s=timeout_s)
+
+    async def events(self, *kinds: type) -> list[Any]:
+        """Of these kinds, from the log."""
+        found: list[Any] = []
+        ends = await self.engine.ends()
+        async with contextlib.aclosing(self.engine.events({0: 0})) as batches:
+            async for batch in batches:
+                found += [r.event for r in batch if isinstance(r.event, kinds)]
+                if batch[-1].offset + 1 >= ends[0]:
+                    return found
+        return found
+
+    async def until(self, look: Any) -> Any:
+        async with asyncio.timeout(60):
+            while not (found := look()):
+                await asyncio.sleep(0.02)
+            return found
+
+    def task(self, element: str) -> Any:
+        return next((t for t in self.engine.owners[0].state.tasks.values() if t.element == element), None)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from flowledger.connectors.catalogue import CONFIGS
-from flowledger.sdk.job import JobFailed
+from flowledger.sdk.job import JobFailed, Result
 from tests.connectors.conftest import Bench
 from tests.connectors.wire import Certificates, Wire, nobody
 
@@ -115,7 +115,7 @@ class Contract:
             variables, headers = given or (rig.call(host, port, tls), rig.headers())
             told = {rig.secret_at: ["KEY"]} if rig.secret_at else None
             answer = await made[name]({**variables, "timeoutInSeconds": timeout_s}, {**headers, **OUT}, told, key=key)
-            return answer["out"]
+            return (answer.variables if isinstance(answer, Result) else answer)["out"]
 
         call.benches = made  # type: ignore[attr-defined]
         yield call

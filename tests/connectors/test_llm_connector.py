@@ -53,10 +53,9 @@ class Models:
     def told(self, request: Request, answer: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
         asked = json.loads(request.body)
         self.seen.append((request.headers.get("idempotency-key"), asked))
-        assert asked["model"] == "m" and all(
-            m["role"] in ("system", "user", "assistant") and isinstance(m["content"], str) for m in asked["messages"]
-        )
-        if asked["messages"][-1]["content"] == "big":
+        said = [m["content"] if isinstance(m["content"], str) else "".join(b["text"] for b in m["content"]) for m in asked["messages"]]
+        assert asked["model"] == "m" and all(m["role"] in ("system", "user", "assistant") for m in asked["messages"])
+        if said[-1] == "big":
             return 200, {}, {**answer, "padding": "x" * 4000}
         return 200, {}, answer
 

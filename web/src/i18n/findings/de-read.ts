@@ -2,6 +2,11 @@
 export const read: Record<string, string> = {
   "ACTIVATION_WITHOUT_JOIN": "Ein komplexes Gateway hat eine Aktivierungsbedingung, aber nichts zu verbinden",
   "AD_HOC_EMPTY": "Ein Ad-hoc-Teilprozess hat keine Aktivität",
+  "AGENT_OUTPUT": "Ein Agent sammelt, was seine Werkzeuge geben, in toolCallResults",
+  "AGENT_PARAMETER": "Ein Parameter eines Werkzeugs sagt dem Sprachmodell nichts",
+  "AGENT_PARAMETERS_MANY": "Ein Werkzeug hat zu viele Parameter",
+  "AGENT_PARAMETER_TWICE": "Ein Werkzeug sagt zweierlei über einen Parameter",
+  "AGENT_TOOLS_MANY": "Ein Agent hat zu viele Werkzeuge",
   "AD_HOC_START_OR_END": "Ein Ad-hoc-Teilprozess hat weder Start- noch Endereignisse",
   "ASSIGNMENT_INCOMPLETE": "Eine Zuweisung braucht from und to",
   "BOUNDARY_EVENT_KIND": "Ein Ereignis dieser Art kann nicht am Rand stehen",
