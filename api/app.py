@@ -34,6 +34,7 @@ from flowledger.api import (
     evidence,
     files,
     forecasts,
+    gathered,
     health,
     holds,
     incidents,
@@ -82,6 +83,7 @@ from flowledger.api.together import socket as together
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
     "overview": overview.HANDLERS,
+    "gathered": gathered.HANDLERS,
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
     "presence": presence.HANDLERS,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated, Any, Literal
 
 from litestar import Response, delete, get, post, put
 from litestar.params import Parameter
 from msgspec import Meta
 
+from flowledger import __version__
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, NamePath, Words, reply
 from flowledger.api.lists import DefinitionCursor, Limit, Version, WaitFor, listing
@@ -110,9 +112,8 @@ async def source(request: ApiRequest, id: DefinitionPath) -> Response[str]:
     content, name = await source_of(s, request, id)
     kind = "application/xml" if content.lstrip().startswith("<") else "text/plain"
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
-    disposition = f'attachment; filename="{safe}"'
-    found: Response[Any] = Response(utf8(content), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
-    return found
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"'}
+    return kept(request, content) or Response(utf8(content), media_type=f"{kind}; charset=utf-8", headers=headers | kept_headers(content))
 
 
 DRAWN = ("application/xml", "application/problem+json")
@@ -124,11 +125,29 @@ async def diagram(request: ApiRequest, id: DefinitionPath) -> Response[str]:
     elements. 404 for decisions and forms."""
     s = services_of(request)
     content, name = await source_of(s, request, id)
+    if same := kept(request, content):
+        return same
     drawn = await asyncio.to_thread(to_show, utf8(content), name)
     if drawn is None:
         raise Problem(RejectionCode.NOT_FOUND, f"definition {id} has no process that could be drawn")
-    found: Response[Any] = Response(drawn, media_type="application/xml; charset=utf-8")
-    return found
+    return Response(drawn, media_type="application/xml; charset=utf-8", headers=kept_headers(content))  # type: ignore[arg-type]
+
+
+KEPT = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+def kept_headers(content: str) -> dict[str, str]:
+    """A browser may keep it, and asks each time whether it may still have it: the rights are looked at, the bytes needn't go again. How a process is laid
+    out may be another thing with the next release."""
+    tag = hashlib.sha256(f"{__version__} {content}".encode()).hexdigest()[:32]
+    return {"ETag": f'"{tag}"', **KEPT}
+
+
+def kept(request: ApiRequest, content: str) -> Response[Any] | None:
+    """304, where the caller has it already."""
+    headers = kept_headers(content)
+    known = (each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(","))
+    return Response(b"", status_code=304, headers=headers) if headers["ETag"] in known else None
 
 
 async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str]:

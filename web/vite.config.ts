@@ -30,11 +30,11 @@ const ahead: Plugin = {
 
 /** Scripts are few and of a size: a page is the shell, what most pages share, and its own. Fifty small ones took a fresh browser a third of a second. */
 const groups = [
-  { name: "first", test: /src\/(api\/(first|client|session|who)|shared\/storage)\.ts/, priority: 6 },
+  { name: "first", test: /src\/(api\/(first|several|client|session|who)|shared\/storage)\.ts/, priority: 6 },
   { name: "shell", tags: ["$initial" as const], priority: 5 },
   { name: "viewer", test: /node_modules\/(bpmn-|diagram-js|moddle|saxen|tiny-svg|min-d|object-refs|path-intersection|inherits-browser|ids\/|domify|didi)/, minShareCount: 4, priority: 4 },
   { name: "rows", test: /node_modules\/@tanstack\/(react-)?virtual|src\/shared\/RowList/, minShareCount: 3, priority: 3 },
-  { name: "parts", test: /node_modules\/@mantine\/(?!.*\/(NumberInput|JsonInput|Textarea|Autocomplete|Radio|FileButton|Combobox|Select|Checkbox|Switch|Tabs|SegmentedControl|FloatingIndicator)\/)|src\/shared\/(Status|time|Cards|Folded|save)/, minShareCount: 3, priority: 2 },
+  { name: "parts", test: /node_modules\/@mantine\/(?!.*\/(NumberInput|JsonInput|Textarea|Autocomplete|Radio|FileButton|Combobox|Select|Checkbox|Switch|Tabs|SegmentedControl|FloatingIndicator)\/)|src\/(shared\/(Status|time|Cards|Folded|save)|api\/useSeveral)/, minShareCount: 3, priority: 2 },
   { name: "fields", test: /node_modules\/(@mantine|react-number-format)|src\/shared\/(Ask|Json|form)/, minShareCount: 3, priority: 1 },
 ];
 

@@ -39,6 +39,7 @@ HTTP: dict[str, str] = {
     "GET /v1/roles": SIGNED_IN,
     "GET /v1/openapi.json": SIGNED_IN,
     "GET /v1/overview": SIGNED_IN,
+    "GET /v1/gathered": SIGNED_IN,
     "GET /v1/users": "users:read",
     "POST /v1/users": "users:write",
     "GET /v1/users/{name}": "users:read",

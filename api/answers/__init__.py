@@ -67,7 +67,21 @@ from flowledger.api.answers.instances import (
     WorkflowState,
 )  # fmt: skip
 from flowledger.api.answers.replays import ReplayOutcomes
-from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Overview, Setting, Stored, Tenant, TenantHas, WorkerRow
+from flowledger.api.answers.server import (
+    Breaker,
+    Entry,
+    Gathered,
+    GatheredRead,
+    Health,
+    Live,
+    Load,
+    Overview,
+    Setting,
+    Stored,
+    Tenant,
+    TenantHas,
+    WorkerRow,
+)  # fmt: skip
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
 __all__ = [
@@ -95,6 +109,8 @@ __all__ = [
     "Event",
     "Finding",
     "Findings",
+    "Gathered",
+    "GatheredRead",
     "Health",
     "Heatmap",
     "Held",

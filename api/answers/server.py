@@ -111,6 +111,22 @@ class Overview(msgspec.Struct, kw_only=True):
     position: Place | None = None
 
 
+class GatheredRead(msgspec.Struct, kw_only=True):
+    """One of several reads. `get`: its address, with what was named in it; `body`: what it answers, a problem included; a text where it isn't JSON."""
+
+    get: str
+    status: int
+    body: Any
+
+
+class Gathered(msgspec.Struct, kw_only=True):
+    """Several reads in one, in the order asked for."""
+
+    reads: list[GatheredRead]
+    #: all of them are at least as new as this; null: queries can't be answered now
+    position: Place | None = None
+
+
 class Setting(msgspec.Struct, kw_only=True):
     """`variable`: its name in the environment."""
 

@@ -199,6 +199,21 @@ async def test_definitions_source_and_difference(http, reads):
     assert [(c["change"], c["fields"]) for c in diff["changes"]] == [("changed", [{"field": "@name", "from": "Pay", "to": "Pay now"}])]
 
 
+async def test_a_drawing_and_a_source_go_once_and_are_asked_for_each_time(http, reads):
+    row = {"key": "5", "id": "order", "kind": "process", "version": 1, "status": "draft", "tenant": ""}
+    reads.rows["definitions"], reads.sources = [row], {"5": {"content": MODEL, "name": "order.bpmn"}}
+    for path in ("/v1/definitions/5/diagram", "/v1/definitions/5/source"):
+        first = await http.get(path)
+        assert first.headers["cache-control"] == "private, no-cache" and "default-src 'none'" in first.headers["content-security-policy"]
+        known = {"If-None-Match": f'"other", W/{first.headers["etag"]}'}
+        again = await http.get(path, headers=known)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+        assert (await http.get(path, headers={**known, "X-Tenant": "b"})).status_code == 404, "whose it is not hears nothing of it"
+        reads.sources = {"5": {"content": MODEL.replace("Pay", "Buy"), "name": "order.bpmn"}}
+        assert "Buy" in (await http.get(path, headers=known)).text
+        reads.sources = {"5": {"content": MODEL, "name": "order.bpmn"}}
+
+
 async def test_tasks_and_incidents(http, reads):
     reads.rows["tasks"] = [{"id": "8", "instance": str(KEY)}]
     reads.rows["incidents"] = [{"id": "9", "task": "8"}]

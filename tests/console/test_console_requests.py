@@ -15,15 +15,10 @@ from flowledger.api import console
 from .conftest import Served
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-#: what each page asks at most, where that is not two. Those with more show several things of one, each of which comes, and is asked again, by itself:
+#: what each page asks at most, where that is not two: what shows several things of one gathers them (`GET /v1/gathered`), and its drawing is counted as
+#: the second, though a browser that had it is told that it still holds
 MOST = {
     "": 1,
-    "tasks/": 7,  # the task, what was said of it, what its process knows, its files, the drawing, which form, the form
-    "instances/": 5,  # its row, where it stands, its history, the drawing, whether something is predicted
-    "processes/": 5,  # its versions, the drawing, open tasks and incidents on it, what runs on each version
-    "operations": 3,  # causes of incidents, saved views, what the watchdog has found
-    "insight": 3,  # figures, the same in time, processes to choose from
-    "designer/": 4,  # the draft, its versions, blocks, what is wrong with it
     "account": 0,  # nobody signs in here
     "step-up/": 0,
 }
@@ -45,9 +40,10 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 @pytest.fixture(scope="module")
 def of(server: Served) -> dict[str, str]:
-    instance = server.start("document-approval", document="plan", author="ann")
+    instance = server.start("document-approval", "ASKED", document="plan", author="ann")
+    at = server.call("GET", f"/v1/instances/{instance}/events?limit=3")["items"][2]["id"]
     drawn = {"name": "Asked", "content": (EXAMPLES / "order.bpmn").read_text()}
-    return {"instance": instance, "task": server.task_of(instance), "draft": server.call("POST", "/v1/drafts", drawn)["id"]}
+    return {"instance": instance, "at": at, "task": server.task_of(instance), "draft": server.call("POST", "/v1/drafts", drawn)["id"]}
 
 
 @pytest.fixture
@@ -82,6 +78,33 @@ def test_a_page_asks_once_or_twice(at: str, asked: Callable[..., Any], of: dict[
     most = MOST.get(at, 2)
     assert bool(found) is bool(most) and sum(found.values()) <= most, dict(found)
     assert set(found.values()) <= {1}, f"nothing is asked twice: {dict(found)}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["processes/order?version=1", "instances/{instance}?at={at}", "insight?process=order", "operations?by=each", "operations?tab=batches"],
+)
+def test_an_address_that_says_more_asks_as_seldom(address: str, asked: Callable[..., Any], of: dict[str, str]) -> None:
+    _, found = asked("/" + address.format(**of))
+    assert 0 < sum(found.values()) <= 2, dict(found)
+
+
+def test_what_one_comes_to_by_a_click_is_gathered_too_and_news_ask_for_what_they_change_alone(
+    asked: Callable[..., Any], server: Served, of: dict[str, str]
+) -> None:
+    page, found = asked("/instances")
+    found.clear()
+    page.get_by_text("ASKED").first.click()
+    page.get_by_role("slider").first.wait_for()
+    page.wait_for_timeout(2_500)
+    mine = [at for at in found if at.startswith("GET /v1/gathered") or "/diagram" in at]
+    assert len(mine) == 2 and sum(found.values()) == 2, dict(found)
+    found.clear()
+    server.call("POST", f"/v1/instances/{of['instance']}/comment", {"text": "told"})
+    page.get_by_role("tab", name="Comments").get_by_text("1").wait_for()
+    page.wait_for_timeout(2_500)
+    parts = {at.partition("?")[0].removeprefix(f"GET /v1/instances/{of['instance']}") for at in found}
+    assert "/events" in parts and parts <= {"", "/state", "/events", "/files"}, dict(found)
 
 
 def test_what_nobody_told_of_is_asked_for(asked: Callable[..., Any], server: Served) -> None:

@@ -50,6 +50,10 @@ async def a_life(x: Caller) -> dict[str, str]:
     await x.ok("POST", f"tasks/{task['id']}/draft", {"draft": {"iban": MARK, "note": "n"}})
     seen = await x.ok("GET", f"tasks/{task['id']}")
     assert seen["input"]["iban"] == MARK, "who works on it sees its input"
+    several = await x.ok("GET", "gathered", get=[f"/tasks/{task['id']}", f"/instances/{id}/variables", f"/tasks/{task['id']}/events"])
+    of_task, *others = several["reads"]
+    assert of_task["body"]["input"]["iban"] == MARK, "as alone, where it is one of several"
+    assert [r["status"] for r in others] == [200, 200] and MARK not in json.dumps(others) and "[protected]" in json.dumps(others[0])
     await x.ok("PATCH", f"instances/{id}/variables", {"variables": {"secretSet": MARK}, "reason": "by hand"})
     done = await x.ok("POST", f"tasks/{task['id']}/complete", {"variables": {"iban": "[protected]", "secretDone": MARK}})
     sent = await x.ok("POST", "messages", {"name": "M", "correlation_key": "o1", "variables": {"secretSent": MARK}})

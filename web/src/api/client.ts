@@ -1,7 +1,7 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
 import * as second from "./second";
 import { byToken, proof, unknown } from "./who";
-import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
+import type { AnswerOf, BodyOf, Gathered, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -36,7 +36,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(overview|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export|schedule)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(overview|gathered|instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export|schedule)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 /** When the server answered last. */
@@ -86,31 +86,85 @@ async function shown(url: string, init: RequestInit & { headers: Record<string, 
   return ask(url, init);
 }
 
-/** Answers that were asked for before the page was there, by their address: each is taken once, and not when it has become old. */
-const ahead = new Map<string, { until: number; answer: Promise<Response> }>();
+/** Answers that were asked for before the page asks, by their address: each is taken once, and not when it has become old. `true up to`: which place of the log. */
+interface Kept {
+  until: number;
+  answer: Promise<Response>;
+  place?: () => string | null | undefined;
+}
+const ahead = new Map<string, Kept>();
 const AHEAD_MS = 5_000;
+/** For what several scripts of a page ask, the last of which may be large. */
+const GATHERED_MS = 15_000;
 /** What pages have asked for themselves meanwhile. */
 const gone = new Set<string>();
+
+/** The same address however its parameters stand. */
+function one(url: string): string {
+  const [path, search] = url.split("?");
+  const params = new URLSearchParams(search);
+  params.sort();
+  return `${path}?${params}`;
+}
 
 /** Ask for what a page is going to ask for; what comes is kept for it. */
 export function early(path: string, accept?: string): Promise<Response> {
   const url = `/v1${path}`;
-  if (gone.has(url)) return Promise.reject(new Error("the page has asked already"));
+  if (gone.has(one(url))) return Promise.reject(new Error("the page has asked already"));
   const answer = ask(url, { headers: headers(accept ? { Accept: accept } : undefined) });
-  ahead.set(url, { until: Date.now() + AHEAD_MS, answer });
+  ahead.set(one(url), { until: Date.now() + AHEAD_MS, answer });
   return answer.then((response) => response.clone());
 }
 
-function fetched(url: string, init: RequestInit): Promise<Response> {
-  const kept = ahead.get(url);
-  ahead.delete(url);
-  if (performance.now() < AHEAD_MS) gone.add(url);
-  if (!kept || Date.now() >= kept.until || init.signal?.aborted) return ask(url, init);
-  // who has signed in meanwhile would be sent away again by the answer from before
-  return kept.answer.then(
-    (response) => (response.status === 401 ? ask(url, init) : response),
-    () => ask(url, init),
-  );
+const fresh = (kept: Kept | undefined) => kept !== undefined && Date.now() < kept.until;
+
+/**
+ * Ask in one request for several things that a page is going to ask for, one by one, as its parts come: each takes its own, and asks for it by itself from then
+ * on. `{0.instance}` in one is what the answer to the first has there. Says what they were answered, by address; empty: they are on their way already.
+ */
+export async function gather(reads: string[]): Promise<Gathered["reads"]> {
+  const first = reads[0];
+  if (first === undefined || fresh(ahead.get(one(`/v1${first}`)))) return [];
+  const places = [...known];
+  const wait_for = places.map(([p, o]) => `${p}-${o}`).join(",");
+  let place: string | null | undefined;
+  const came = ask(`/v1/gathered${query({ get: reads, wait_for })}`, { headers: headers() }).then(async (response) => {
+    if (!response.ok) throw new Error(`${response.status}`);
+    const found = (await response.json()) as Gathered;
+    place = found.position;
+    for (const read of found.reads) if (!read.get.includes("{")) keep(read.get, Promise.resolve(responseOf(read)));
+    return found.reads;
+  });
+  const keep = (path: string, answer: Promise<Response>) => {
+    const key = one(`/v1${path}`);
+    if (!gone.has(key) && !fresh(ahead.get(key))) ahead.set(key, { until: Date.now() + GATHERED_MS, answer, place: () => place });
+  };
+  reads.forEach((path, n) => {
+    if (path.includes("{")) return;
+    const answer = came.then((all) => responseOf(all[n]!));
+    answer.catch(() => undefined); // who takes it asks again
+    keep(path, answer);
+  });
+  return came;
+}
+
+const responseOf = ({ status, body }: Gathered["reads"][number]) => new Response(typeof body === "string" ? body : JSON.stringify(body), { status });
+
+/** Whether what was gathered is true up to these places. */
+function reaches(told: string | null | undefined, places: [string, number][]): boolean {
+  const at = new Map((told ?? "").split(",").map((part) => part.split("-") as [string, string]));
+  return places.every(([partition, offset]) => Number(at.get(partition) ?? -1) >= offset);
+}
+
+/** What was asked for ahead and is as new as it must be; undefined: ask. Who has signed in meanwhile would be sent away again by the answer from before. */
+async function taken(url: string, places: [string, number][], signal?: AbortSignal | null): Promise<Response | undefined> {
+  const key = one(url);
+  const kept = ahead.get(key);
+  ahead.delete(key);
+  if (performance.now() < AHEAD_MS) gone.add(key);
+  if (!kept || !fresh(kept) || signal?.aborted || (places.length > 0 && !kept.place)) return undefined;
+  const response = await kept.answer.catch(() => undefined);
+  return response && response.status !== 401 && reaches(kept.place?.(), places) ? response : undefined;
 }
 
 function headers(more?: Record<string, string>): Record<string, string> {
@@ -127,13 +181,14 @@ export async function get<A extends GetPath>(path: A, params?: ParamsOf<A>, sign
 async function read(path: string, params?: Params, signal?: AbortSignal): Promise<unknown> {
   const asked = rows.test(path) ? [...known] : [];
   const wait_for = asked.map(([p, o]) => `${p}-${o}`).join(",");
-  const found = await answer(await fetched(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
+  const kept = await taken(`/v1${path}${query(params)}`, asked, signal);
+  const found = await answer(kept ?? (await ask(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal })));
   for (const [p, o] of asked) if (known.get(p) === o) known.delete(p); // it has been read
   return found;
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await fetched(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
+  const response = (await taken(`/v1${path}`, [], signal)) ?? (await ask(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal }));
   if (!response.ok) await answer(response);
   at = Date.now();
   watchers.forEach((f) => f());

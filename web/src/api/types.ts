@@ -7,6 +7,7 @@ import type { components, paths } from "#api";
 type Schemas = components["schemas"];
 type Given<T> = T extends object ? { [K in keyof T]-?: T[K] } : T;
 
+export type Gathered = Given<Schemas["Gathered"]>;
 export type Instance = Given<Schemas["Instance"]>;
 export type InstanceRow = Given<Schemas["InstanceRow"]>;
 export type Definition = Given<Schemas["DefinitionDetail"]>;

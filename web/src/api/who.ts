@@ -20,6 +20,9 @@ let me: Me | null | undefined;
 /** In a frame of another page: what stands for the person, instead of a cookie. */
 let token = "";
 
+/** A right by its name. Without sign-in everybody has it; who isn't known yet has none. */
+export const has = (right: string) => me !== undefined && me !== null && (me.auth === "none" || me.rights.includes(right));
+
 export const signedIn = () => (me && me.auth !== "none" ? me : undefined);
 export const actor = () => signedIn()?.name ?? storage.getItem(KEY) ?? "";
 

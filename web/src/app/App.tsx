@@ -22,7 +22,7 @@ const queries = new QueryClient({
   },
 });
 
-ahead(queries);
+ahead();
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
 if (nonce) setNonce(nonce); // for the style element of dialogs that lock scrolling

@@ -6,6 +6,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react
 import type { Editor, Shown } from "~/designer/editor";
 import { useMay } from "~/api/me";
 import { usePresence } from "~/api/presence";
+import { useSeveral } from "~/api/useSeveral";
 import { useText } from "~/i18n";
 import { useFindingText } from "~/i18n/findings";
 import { Icon, type IconName } from "~/shared/icons";
@@ -41,6 +42,7 @@ export function DraftPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const may = useMay("author");
+  useSeveral("designer", id, search);
   const d = useDraft(id);
   const [properties, setProperties] = useState<HTMLElement | null>(null);
   const [editor, setEditor] = useState<Editor>();

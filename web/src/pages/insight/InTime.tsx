@@ -5,10 +5,8 @@ import { Chart, type Series } from "~/chart/Chart";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { duration } from "~/shared/time";
-import { instancesOf, pointOf, spanOf, windowOf } from "./asked";
+import { instancesOf, measuresOf, pointOf, spanOf, windowOf } from "./asked";
 import { Figure, Fresh, long, percent, useReport, type Part } from "./parts";
-
-const ALL = "started,completed,failed,cancelled,terminated,wip,success_rate,throughput,cycle_time,waiting_time,working_time,errors,retries,incidents,reworked";
 
 /** One process: its figures as a whole, and window by window. A click on a window leads to the instances that began in it. */
 export function InTime({ search, process }: Part) {
@@ -16,9 +14,9 @@ export function InTime({ search, process }: Part) {
   const { language } = useLanguage();
   const navigate = useNavigate();
   const window = windowOf(spanOf(search, Date.now()), Date.now());
-  const filter = { process, version: search.version };
-  const whole = useReport("/measures", search, { ...filter, measure: ALL });
-  const time = useReport("/measures", search, { ...filter, window, measure: "started,completed,failed,cancelled,terminated,wip,cycle_time,waiting_time,working_time" });
+  const asked = measuresOf(search, Date.now());
+  const whole = useReport("/measures", search, asked.whole);
+  const time = useReport("/measures", search, asked.time);
   const items = time.data?.items;
   const charts = useMemo(() => {
     const rows = items ?? [];

@@ -5,12 +5,13 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { get, getText, query } from "~/api/client";
 import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
+import { useGathered } from "~/api/useSeveral";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { Parts } from "~/shared/Parts";
 import { save } from "~/shared/save";
 import { Empty, Failed, PageHead } from "~/shared/states";
-import { GROUPS, LAST, LASTS, TABS, lastOf, spanOf, textOf, type Search } from "./asked";
+import { GROUPS, LAST, LASTS, TABS, lastOf, measuresOf, spanOf, textOf, type Search } from "./asked";
 import { Advice } from "./Advice";
 import { Anomalies } from "./Anomalies";
 import { Bottlenecks } from "./Bottlenecks";
@@ -41,6 +42,7 @@ export function InsightPage() {
   const last = lastOf(search);
   const short = last !== undefined && ["1h", "24h", "7d"].includes(last);
   useRefreshOn({}, [["insight"]], short ? 800 : 5000, may);
+  useGathered(search.process ?? "", () => (may && (search.tab ?? "time") === "time" ? firstOf(search) : []));
   const versions = useQuery({ queryKey: ["/definitions", "versions", search.process], enabled: may && Boolean(search.process), queryFn: ({ signal }) => get("/definitions", { definition_id: search.process!, kind: "process", limit: 100 }, signal) });
   const known = useQuery({ queryKey: ["/definitions", "newest"], enabled: may, queryFn: ({ signal }) => get("/definitions", { kind: "process", latest: true, limit: 500 }, signal) });
   if (!may) return <Empty title={t("insight.maynot")}>{t("insight.maynot.hint")}</Empty>;
@@ -108,6 +110,15 @@ export function InsightPage() {
       )}
     </>
   );
+}
+
+/** The first part's figures, and what there is to choose from. */
+function firstOf(search: Search): string[] {
+  const now = Date.now();
+  const { whole, time } = measuresOf(search, now);
+  const span = spanOf(search, now);
+  const versions = search.process ? [`/definitions${query({ definition_id: search.process, kind: "process", limit: 100 })}`] : [];
+  return [`/measures${query({ ...whole, ...span })}`, `/measures${query({ ...time, ...span })}`, ...versions, "/definitions?kind=process&latest=true&limit=500"];
 }
 
 const daysAgo = (n: number) => {

@@ -5,7 +5,7 @@ import { Chart, type Series } from "~/chart/Chart";
 import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { Wide } from "~/shared/Wide";
-import { pointOf, spanOf, windowOf, type Search } from "./asked";
+import { measuresOf, pointOf, spanOf, windowOf, type Search } from "./asked";
 import { Fresh, long, percent, useReport } from "./parts";
 
 /** All processes of the time, and what happened together. Two questions. */
@@ -13,8 +13,9 @@ export function Processes({ search, names, open }: { search: Search; names: Reco
   const t = useText();
   const { language } = useLanguage();
   const window = windowOf(spanOf(search, Date.now()), Date.now());
-  const all = useReport("/measures", search, { group: "process", measure: "started,completed,failed,cancelled,terminated,wip,success_rate,cycle_time" });
-  const time = useReport("/measures", search, { window, measure: "started,completed,failed,cancelled,terminated,wip" });
+  const asked = measuresOf(search, Date.now());
+  const all = useReport("/measures", search, asked.whole);
+  const time = useReport("/measures", search, asked.time);
   const chart = useMemo(() => {
     const items = time.data?.items ?? [];
     const span = { from: time.data?.from };

@@ -26,10 +26,12 @@ export const textOf = (d: Date): string => `${d.getFullYear()}-${String(d.getMon
 
 export const lastOf = (search: Search): Last | undefined => (search.from || search.to ? undefined : search.last && search.last in LASTS ? (search.last as Last) : LAST);
 
-/** Days are those of the reader, and `to` is the last of them; a `last` ends now, so no end is said. */
+const MINUTE_MS = 60_000;
+
+/** Days are those of the reader, and `to` is the last of them; a `last` ends now, so no end is said, and begins with a minute: who asks twice within one asks the same. */
 export function spanOf(search: Search, now: number): Span {
   const last = lastOf(search);
-  if (last) return { from: new Date(now - LASTS[last]).toISOString() };
+  if (last) return { from: new Date(Math.floor((now - LASTS[last]) / MINUTE_MS) * MINUTE_MS).toISOString() };
   const from = day(search.from);
   const to = day(search.to);
   to?.setDate(to.getDate() + 1);
@@ -52,6 +54,15 @@ export function weekOf(search: Search, now: number): Search {
   const start = from && from > first ? from : first;
   return { ...search, from: textOf(start), to: textOf(start > to ? start : to) };
 }
+
+/** What the page's first part asks for of the measures: of all processes, or of one. */
+export function measuresOf(search: Search, now: number): { whole: Record<string, string | undefined>; time: Record<string, string | undefined> } {
+  const window = windowOf(spanOf(search, now), now);
+  if (!search.process) return { whole: { group: "process", measure: "started,completed,failed,cancelled,terminated,wip,success_rate,cycle_time" }, time: { window, measure: "started,completed,failed,cancelled,terminated,wip" } };
+  const filter = { process: search.process, version: search.version };
+  return { whole: { ...filter, measure: OF_ONE }, time: { ...filter, window, measure: "started,completed,failed,cancelled,terminated,wip,cycle_time,waiting_time,working_time" } };
+}
+const OF_ONE = "started,completed,failed,cancelled,terminated,wip,success_rate,throughput,cycle_time,waiting_time,working_time,errors,retries,incidents,reworked";
 
 /** Windows that a chart has some hundred of at most. */
 export function windowOf(span: Span, now: number): "minute" | "hour" | "day" | "week" | "month" {

@@ -9,6 +9,7 @@ import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useDiagram } from "~/api/source";
+import { useSeveral } from "~/api/useSeveral";
 import { Parts } from "~/shared/Parts";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Files } from "~/shared/Files";
@@ -54,6 +55,7 @@ export function InstancePage() {
   const steers = useMay("control");
   const client = useQueryClient();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
+  useSeveral("instances", id, search);
   const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get(`/instances/${id}`, {}, signal) });
   const history = useHistory(id);
   const at = search.at;

@@ -1,5 +1,6 @@
 import { Button, Group, SegmentedControl, TextInput } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { query } from "~/api/client";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import { useText } from "~/i18n";
@@ -8,6 +9,11 @@ import { IncidentCard } from "~/shared/IncidentCard";
 import { SavedViews } from "~/shared/SavedViews";
 import { Empty } from "~/shared/states";
 import { Causes } from "./Causes";
+
+/** The list that this part shows at first, as it is asked for. */
+export function firstOf({ by, status = "open", definition, code, group }: Record<string, string | undefined>): string[] {
+  return [by === "each" ? `/incidents${query({ limit: 100, status, definition, code, group })}` : `/incidents/groups${query({ limit: 100, status, definition, code })}`];
+}
 
 /** Incidents of all instances, each with its way out. */
 export function OpenIncidents() {

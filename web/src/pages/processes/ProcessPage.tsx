@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 import { get, getText, send } from "~/api/client";
 import { useDiagram, useSource, versions as versionsOf } from "~/api/source";
 import { useMay } from "~/api/me";
+import { useSeveral } from "~/api/useSeveral";
 import { useRefreshOn } from "~/api/live";
 import type { Definition } from "~/api/types";
 import { Diagram, type Badge } from "~/diagram/Diagram";
@@ -37,6 +38,7 @@ export function ProcessPage() {
     }
   };
   const [starting, setStarting] = useState<boolean>(); // undefined: not asked for yet
+  useSeveral("processes", id, search);
   const versions = useQuery(versionsOf(id));
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
   useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));

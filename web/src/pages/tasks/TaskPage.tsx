@@ -7,6 +7,7 @@ import { get, send } from "~/api/client";
 import { askAgain, useEvents } from "~/api/live";
 import { useMe } from "~/api/me";
 import { useDiagram } from "~/api/source";
+import { useSeveral } from "~/api/useSeveral";
 import type { HistoryEvent, Task } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef } from "~/shared/form/schema";
@@ -33,6 +34,7 @@ export function TaskPage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const search = useSearch({ strict: false }) as Record<string, string>;
   const client = useQueryClient();
+  useSeveral("tasks", id, search);
   const task = useQuery({ queryKey: ["task", id], queryFn: ({ signal }) => get(`/tasks/${id}`, {}, signal) });
   const events = useQuery({ queryKey: ["task", id, "events"], queryFn: ({ signal }) => get(`/tasks/${id}/events`, { limit: 1000 }, signal) });
   useEvents({ task: id }, (_, begins) => void askAgain(client, ["task", id], false, begins));
