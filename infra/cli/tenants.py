@@ -49,7 +49,9 @@ Starts = Annotated[
 ]
 Waiting = Annotated[int | None, typer.Option("--waiting", min=1, help="How many may wait for that, in each partition")]
 
-Share = Annotated[int | None, typer.Option("--share", min=1, max=100, help="Shares of what partitions can do, where several tenants want more")]
+Share = Annotated[
+    int | None, typer.Option("--share", min=1, max=100, help="Shares of what partitions can do, where several tenants want more")
+]
 
 
 def _rate(name: str, given: str) -> dict[str, int]:
@@ -95,7 +97,12 @@ def make(
     json: Json = False,
 ) -> None:
     """Make a tenant."""
-    body = {"name": name, "reason": reason, **({"title": title} if title else {}), **_limits(concurrency, rate, instances, starts, waiting, share)}
+    body = {
+        "name": name,
+        "reason": reason,
+        **({"title": title} if title else {}),
+        **_limits(concurrency, rate, instances, starts, waiting, share),
+    }
     _done(server, "POST", "/v1/tenants", body, f"tenant {name} is made", json)
 
 
