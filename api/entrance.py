@@ -26,6 +26,7 @@ from flowledger.api.access.certificates import SHOWN, shown_by
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.api.queue import LIMITS_S, LoopQueue, retry_ms, told, unimportant
 from flowledger.api.rates import Rates
+from flowledger.api.slices import PEER
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 NEW_PATHS = frozenset({b"/v1/instances", b"/v1/messages", b"/v1/signals", b"/v1/tasks", b"/v1/deployments", b"/v1/decisions/evaluate"})
@@ -108,8 +109,9 @@ def _why() -> str:
     return str(sys.exc_info()[1] or "")[:200] or "malformed"
 
 
-def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol with the look in front. `Entered` is to wrap the application. `rates`: how often one address may ask."""
+def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None, believed: bool = True) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with the look in front. `Entered` is to wrap the application. `rates`: how often one address may ask; `believed`: the
+    tenant is whom a caller names, as without sign-in; else the door tells it once it knows (`PEER`)."""
     by_address = rates is not None and rates.addresses is not None
     refusals: dict[tuple[bytes, str], Any] = {}
 
@@ -126,9 +128,12 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> ty
         _deaf = False
         _counted = False
         running = False
+        #: for whom the last request was: its tenant, an address until that is known
+        whose = ""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            self.whose = self.client[0] if self.client is not None else ""
             if (shown := shown_by(transport)) is not None:
                 self.app_state = {**self.app_state, SHOWN: shown}  # goes along with each request, and with a socket
             if rates is not None and rates.connections_max and self.client is not None:
@@ -244,11 +249,15 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> ty
 
         def _wrong(self) -> Problem | None:
             """What RFC 9112 forbids and the parser lets pass."""
-            size, hosts = len(self.url), []
+            size, hosts, tenant = len(self.url), [], b""
             for name, value in self.headers:
                 size += len(name) + len(value) + 4
                 if name == b"host":
                     hosts.append(value.lower())
+                elif name == b"x-tenant":
+                    tenant = value
+            if believed:
+                self.whose = tenant.decode("latin-1")
             if size > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX:
                 return _TOO_LARGE
             version = self.parser.get_http_version()
@@ -274,7 +283,7 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> ty
                 return False
             kind = class_of(method, path, self.headers)
             self.running = kind == RUNNING
-            waited = queue.refusal(kind)
+            waited = queue.refusal(kind, self.whose)
             if not waited:
                 return False
             self._turned_away(refused(tenths(waited), kind, False), refused(tenths(waited), kind, True))
@@ -292,7 +301,8 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> ty
                 self.on_response_complete()
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-            cycle.scope[ARRIVED] = queue.waits()
+            scope = cycle.scope
+            scope[ARRIVED], scope[PEER] = queue.waits(), self
             super()._start_asgi_task(cycle, app)
 
     return Arrivals

@@ -38,8 +38,8 @@ class LoopQueue:
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
-        #: what the next one would wait behind this loop, by class, when that is too long (seconds)
-        self.behind: Callable[[int], float] = lambda kind: 0.0
+        #: what the next one would wait behind this loop, by class and tenant (None: whoever it is), when that is too long (seconds)
+        self.behind: Callable[[int, str | None], float] = lambda kind, tenant: 0.0
         #: let in, and not begun yet
         self.waiting = 0
         #: how long the last turn of the loop took, from the first request that it read (seconds)
@@ -110,17 +110,17 @@ class LoopQueue:
     @property
     def tight(self) -> bool:
         """Somebody may have to be refused: nothing needs to be looked at before."""
-        return self.slices.crowd or self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW or self.behind(LOW) > 0
+        return self.slices.crowd or self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW or self.behind(LOW, None) > 0
 
-    def refusal(self, kind: int) -> float:
-        """The delay for which one of this class is refused now (seconds); 0: it may come in."""
+    def refusal(self, kind: int, tenant: str | None = None) -> float:
+        """The delay for which one of this class, and tenant where that is known, is refused now (seconds); 0: it may come in."""
         limit = LIMITS_S[kind]
         ahead, slices = 0.0, self.slices
         if slices.crowd or self.waiting >= FEW:  # the unimportant overtakes nobody
             ahead = (slices.oldest_s() if kind == LOW else slices.lag_s) + self.waiting * self.cost_s
         if ahead > limit:
             return ahead
-        if behind := self.behind(kind):
+        if behind := self.behind(kind, tenant):
             return behind
         if not self._since[kind]:
             return 0.0

@@ -17,7 +17,7 @@ from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ListRecords
 from flowledger.events.control import ControlTenant
 from flowledger.kernel.tasks.quotas import WAITING_MAX
-from flowledger.kernel.tenants import DEFAULT, METADATA_MAX, NAME_MAX, REGISTRY, REMOVED, TITLE_MAX
+from flowledger.kernel.tenants import DEFAULT, METADATA_MAX, NAME_MAX, REGISTRY, REMOVED, SHARE_MAX, TITLE_MAX
 
 PATTERN = r"^[^/*\x00-\x1f\x7f]+$"
 TenantName = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=PATTERN)]
@@ -47,11 +47,13 @@ class JobsBody(Body):
 
 class QuotasBody(Body):
     """Over all partitions. `instances`: how many run at once, called ones aside; `starts`: how many begin in a time. Others are pending, and begin in order. `waiting`:
-    how many may be pending in each partition (1,000 unless it is said); where more come callers get 429."""
+    how many may be pending in each partition (1,000 unless it is said); where more come callers get 429. `share`: where several tenants want more than a partition
+    can do, how much it gets next to one that has 1."""
 
     instances: Annotated[int, Meta(ge=1, le=1_000_000_000)] | UnsetType = UNSET
     starts: Rate | UnsetType = UNSET
     waiting: Annotated[int, Meta(ge=1, le=WAITING_MAX)] | UnsetType = UNSET
+    share: Annotated[int, Meta(ge=1, le=SHARE_MAX)] | UnsetType = UNSET
 
 
 class ChangeBody(Body):

@@ -28,6 +28,8 @@ TENANTS_MAX = 10_000
 NAME_MAX = 200
 TITLE_MAX = 255
 METADATA_MAX = 50
+#: the most shares that one has
+SHARE_MAX = 100
 #: what begins something: nobody may for a tenant that is suspended
 BEGINS: frozenset[type[c.AnyCommand]] = frozenset({c.Deploy, c.StartInstance, c.CreateTask})
 #: what leaves something of a tenant: nobody may for one that isn't there
@@ -40,6 +42,12 @@ LEAVES: frozenset[type[c.AnyCommand]] = BEGINS | {
 def of(p: Partition, name: str) -> dict[str, Any] | None:
     found: dict[str, Any] | None = (p.registry.get(REGISTRY) or {}).get(name)
     return found
+
+
+def share(p: Partition, name: str) -> int:
+    """Of what a partition can do, next to what the others get who want something at the time: 1 unless its record says more (`quotas.share`)."""
+    found = (p.registry.get(REGISTRY) or {}).get(name or DEFAULT)
+    return int(((found or {}).get("quotas") or {}).get("share") or 1)
 
 
 def refused(table: dict[str, Any], kind: type[c.AnyCommand], tenant: str) -> Rejected | None:

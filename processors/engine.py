@@ -265,7 +265,7 @@ class Engine:
             found = self.admission[p] = (owner.epoch, Admission(self.clock.mono), f"partition {p}")
         _, queue, name = found
         counted = type(command) not in MAY_WAIT or counts(command)
-        if (refused := queue.refuses(command, name, queue.clock(), counted)) is not None:
+        if (refused := queue.refuses(command, name, queue.clock(), counted, tenant := request.tenant)) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
@@ -273,7 +273,7 @@ class Engine:
         elif counted:
 
             def reply(answer: Answer) -> None:
-                queue.ended()
+                queue.ended(tenant)
                 if not future.done():
                     future.set_result(answer)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from flowledger.events import avro, requests
@@ -15,7 +16,7 @@ from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Rejected, RejectionCode
-from flowledger.kernel import Facts, Partition, holding, putoff
+from flowledger.kernel import Facts, Partition, holding, putoff, tenants
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
 from flowledger.kernel.ledger.facts import NotAtHand
@@ -27,6 +28,7 @@ from flowledger.processors.effects import Answer, Append, DecideApart, Effect, R
 from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.heads import Heads
+from flowledger.processors.inbox import STEPS, Inbox
 from flowledger.processors.log import Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
@@ -96,7 +98,9 @@ class Machine:
         self.out: list[Effect] = []
         self.stopped: BaseException | None = None
         self.hungry = True
-        self.inbox: deque[Pending] = deque()
+        #: commands that wait, and of them those that are taken in the order in which they came
+        self.waits = Inbox(self.settings.inbox_max, partial(tenants.share, state))
+        self.inbox = self.waits.lane
         self.flights: deque[Flight] = deque()
         self.source, self._seal = claim.place.source, rules.Seal(claim.place)
         signing = self.settings.signing
@@ -149,13 +153,19 @@ class Machine:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
-        waiting = len(self.inbox) + len(self.epochs.held) + self._own  # `self.waiting`, of which each command would pay the call
+        alone = request.tenant == self.waits.alone
+        # `self.waiting`, of which each command would pay the call: nothing waits by turns then
+        waiting = len(self.inbox) + len(self.epochs.held) + self._own if alone else self.waiting
         if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
             self.out.append(Answer([(reply, Rejected(RejectionCode.RESOURCE_EXHAUSTED, text, 20 + waiting // 100))]))
             return
-        self.inbox.append(Pending(request, reply))
+        if alone:
+            self.inbox.append(Pending(request, reply))
+        elif (refused := self.waits.offer(Pending(request, reply), self.clock.now_us)) is not None:
+            self.refused += 1
+            self.out.append(Answer([(reply, refused)]))
         self.hungry = True
 
     def consumed(self, pending: Iterable[Pending]) -> None:
@@ -166,7 +176,7 @@ class Machine:
     @property
     def waiting(self) -> int:
         """Commands that are not decided on yet."""
-        return len(self.inbox) + len(self.epochs.held) + self._own
+        return len(self.waits) + len(self.epochs.held) + self._own
 
     def _internal(self, command: c.AnyCommand | Told) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]  # `Told` is of this process and never on the log
@@ -192,7 +202,7 @@ class Machine:
             self._internal(command)
         if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
             self._internal(Told(told))
-        if inbox or self._own or (state.job_listener and self._pollers is not None):
+        if inbox or self._own or self.waits.turns.count or (state.job_listener and self._pollers is not None):
             self._group(now)
             if self.stopped is not None or self._apart is not None:
                 return
@@ -214,13 +224,18 @@ class Machine:
         """Something waits that was put off, and can be taken: its number is not lost."""
         return self._own > 0 and putoff.first(self.state) is not None
 
-    def _next(self) -> Pending | None:
-        """The next command where something waits that was put off: that mostly, so that all is soon in order again; others have their turns."""
-        if self.inbox and self._turns >= (PUT_OFF_TURNS if self._own <= PUT_OFF_MANY else PUT_OFF_TURNS_MANY) - 1:
+    def _next(self, batch: Batch) -> Pending | None:
+        """The next command where tenants have their turns, or something waits that was put off: that mostly, so that all is soon in order again;
+        others have their turns."""
+        events, steps = len(batch.values), batch.feel
+        if not self._own:
+            return self.waits.next(events, steps)
+        if self.waits and self._turns >= (PUT_OFF_TURNS if self._own <= PUT_OFF_MANY else PUT_OFF_TURNS_MANY) - 1:
             self._turns = 0
-            return self.inbox.popleft()
+            return self.waits.next(events, steps)
         if (found := putoff.first(self.state)) is None:
-            return self.inbox.popleft() if self.inbox else None
+            return self.waits.next(events, steps)
+        self.waits.paid(events, steps)
         self._turns += 1
         seq, encoded = found
         request = putoff.read(self.state, encoded)
@@ -236,14 +251,15 @@ class Machine:
         inbox, desk, batch = self.inbox, self.desk, Batch()
         values, flight = batch.values, batch.flight
         source, epochs, meta = self.source, self.epochs, self.state.meta
-        taken, own, gated = 0, self._own, epochs.gated
+        taken, gated = 0, epochs.gated
         pending: Pending | None = None
-        most = 1 if now < self._careful_to else self.settings.batch_max
+        most = self.waits.begins(now, 1 if now < self._careful_to else self.settings.batch_max)
+        odd = self._own or self.waits.turns.count  # not simply the first of the inbox
         try:
-            while (inbox or own) and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX and batch.feel < FEEL_MAX:
-                if not own:
+            while (inbox or odd) and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX and batch.feel < FEEL_MAX:
+                if not odd:
                     pending = inbox.popleft()
-                elif (pending := self._next()) is None:
+                elif (pending := self._next(batch)) is None:
                     break
                 taken += 1
                 if not gated and pending.request.epoch <= meta.definitions:
@@ -267,6 +283,8 @@ class Machine:
         except Exception as bug:  # noqa: BLE001 - as in `_group`
             self._defect(bug, flight, pending if taken == 1 else None)
             return
+        if odd:
+            self.waits.paid(len(values), batch.feel)
         self._close(batch, taken, source, now)
         self._go_on(now)
         if self._apart is not None:
@@ -277,10 +295,10 @@ class Machine:
         """The group is complete."""
         desk, flight = self.desk, batch.flight
         if desk.put_by:  # what goes on lets everybody else have a turn first
-            self.inbox.extend(desk.put_by)
+            self.waits.later(desk.put_by)
             desk.put_by.clear()
         self._own = putoff.waiting(self.state)
-        self.hungry = bool(self.inbox) or self._own_turn()
+        self.hungry = bool(self.inbox) or self.waits.turns.count > 0 or self._own_turn()
         self.out += desk.out
         desk.out.clear()
         if flight.kinds and self._observer is not None:
@@ -318,6 +336,7 @@ class Machine:
         except Exception as bug:  # noqa: BLE001 - as in `_group`
             self._defect(bug, batch.flight, pending)
             return
+        self.waits.turns.pay(len(batch.values) + batch.feel // STEPS, pending.request.tenant)
         self._close(batch, 1, max(self.source, min(pending.offset, self.epochs.floor)), self.facts.now_us)
         self._go_on(self.facts.now_us)
         if self._resting and not self.flights:
@@ -371,7 +390,7 @@ class Machine:
             self.out.append(Answer(replies))
         if self._resting and not flights and self._apart is None:
             self._write_checkpoint()
-        if self.inbox or self._missed:
+        if self._missed or self.waits:
             self._missed, self.hungry = False, True
 
     def gap_read(self, records: Sequence[LogRecord]) -> None:
@@ -459,7 +478,7 @@ class Machine:
 
     def _follows(self) -> bool:
         """Something follows from what was decided, and waits for its turn."""
-        return bool(self.desk.put_by) or self._own_turn() or any(p.reply is None and p.offset < 0 for p in self.inbox)
+        return bool(self.desk.put_by) or self._own_turn() or any(p.reply is None and p.offset < 0 for p in self.waits)
 
     # --- the end --------------------------------------------------------------------------------------------------------------
 
@@ -472,11 +491,11 @@ class Machine:
         gone = Rejected(RejectionCode.UNAVAILABLE, f"{text}: send it again, with the same id", 50)
         replies = [(reply, gone) for flight in self.flights for reply, _, _ in flight.answers]
         replies += [(told.reply, gone) for flight in self.flights for told, _ in flight.told]
-        waiting = (*self.inbox, *self.desk.put_by, *((self._apart,) if self._apart is not None else ()))
+        waiting = (*self.waits, *self.desk.put_by, *((self._apart,) if self._apart is not None else ()))
         replies += [(p.reply, gone) for p in waiting if p.reply is not None and p.offset < 0]
         replies += [(reply, gone) for reply in (*self.desk.waiting.all(), *self.epochs.ended())]
         self.flights.clear()
-        self.inbox.clear()
+        self.waits.clear()
         self.desk.put_by.clear()
         self.out.append(Answer(replies))
         self.out.append(StepDown(why))

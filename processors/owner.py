@@ -376,7 +376,7 @@ class Owner:
         return {
             "epoch": self.epoch, "position": self.acked, "instances": s.open, "pending": len(s.pending), "tasks": len(s.tasks), "timers": len(s.timers),
             "leases": sum(1 for t in list(s.tasks.values()) if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
-            "breakers": guards.tripped(s), "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
+            "breakers": guards.tripped(s), "inbox": len(m.waits) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
         }  # fmt: skip
 
 

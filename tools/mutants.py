@@ -40,6 +40,7 @@ WHOLE = "tests/kernel/test_transaction.py"
 EPOCHS = "tests/owner/test_epochs.py"
 PUT_OFF = "tests/owner/test_put_off.py::test_an_owner_that_dies_at_any_step_loses_nothing_that_was_put_off"
 PUT_OFF_RULES = "tests/owner/test_put_off_rules.py"
+TURNS = "tests/owner/test_turns.py"
 
 
 class Mutant(NamedTuple):
@@ -145,7 +146,17 @@ MUTANTS = [
            "        if request.sender == state.meta.partition and (request.sender, request.seq) not in state.outbox:", "        if False:", PUT_OFF_RULES),
     Mutant("nobody confirms what a partition sent to itself", "kernel/handlers/records.py", "    if e.to == d.state.meta.partition:", "    if False:",
            PUT_OFF_RULES),
-    Mutant("others have their turns beside what was put off", "processors/machine.py", "if self.inbox and self._turns >= ", "if False and self._turns >= ",
+    Mutant("tenants have their turns", "processors/turns.py", "not (flow := turn[0]).items or flow.credit <= 0", "not (flow := turn[0]).items", TURNS),
+    Mutant("who takes pays for it", "processors/turns.py", "flow.credit = max(flow.credit - cost, ", "flow.credit = max(flow.credit, ", TURNS),
+    Mutant("a debt is bounded", "processors/turns.py", "max(flow.credit - cost, -DEBT_MAX * flow.quantum)", "flow.credit - cost", TURNS),
+    Mutant("a debt outlives what waits", "processors/turns.py", "if not flow.items and flow.credit > 0:", "if not flow.items:", TURNS),
+    Mutant("what came by the topic keeps its order", "processors/inbox.py", "return pending.offset == -1 and ", "return ", TURNS),
+    Mutant("a crowd has bounds by tenant", "processors/inbox.py", "            if mine >= share:", "            if False:", TURNS),
+    Mutant("groups are small while several tenants are about", "processors/inbox.py", "min(batch_max, SHARED_MAX)", "batch_max", TURNS),
+    Mutant("who waits by turns is told of the owner's end", "processors/machine.py", "waiting = (*self.waits, ", "waiting = (*self.inbox, ", TURNS),
+    Mutant("who has less than its share is let in", "processors/admission.py", "and not self._has_its_share(tenant) else wait", "and False else wait", TURNS),
+    Mutant("nobody is let in at twice the wait", "processors/admission.py", "many / rate <= limit * SHARED and ", "", TURNS),
+    Mutant("others have their turns beside what was put off", "processors/machine.py", "if self.waits and self._turns >= ", "if False and self._turns >= ",
            PUT_OFF_RULES),
     Mutant("what was put off and fails in the owner is given up", "processors/machine.py", "if (place := -1 - seq) in self._poison:",
            "if (place := -1 - seq) in ():", PUT_OFF_RULES),

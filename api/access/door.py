@@ -23,6 +23,7 @@ from flowledger.api.access.rights import roles_with
 from flowledger.api.access.tokens import KeysAsked, Tokens
 from flowledger.api.problems import Problem
 from flowledger.api.rates import Rates, TooOften
+from flowledger.api.slices import PEER
 from flowledger.infra.accounts.secrets import KEY_PREFIX
 from flowledger.infra.settings import LOOPBACK, Settings
 from flowledger.logs import log
@@ -83,6 +84,8 @@ class Door:
         if CLEAR in scope:
             self._may(identity, "protected:read")
         caller = scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+        if (peer := scope.get(PEER)) is not None:
+            peer.whose = caller.tenant  # what comes next on this connection waits among that tenant's
         self._often_for(caller.tenant, "http")
 
     def _often_for(self, tenant: str, door: str) -> None:

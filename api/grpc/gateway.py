@@ -84,10 +84,12 @@ class Connection:
     after the job went to another worker is refused, as it is for our own workers.
     """
 
-    __slots__ = ("address", "callers", "fences", "shown", "tenants")
+    __slots__ = ("address", "callers", "fences", "shown", "tenants", "whose")
 
     def __init__(self, address: str) -> None:
         self.address = address
+        #: for whom its last call was: the tenant (`api/slices.py`)
+        self.whose = address
         #: the certificate that the client has shown (`api/access/certificates.py`)
         self.shown: Any = None
         self.fences: dict[int, int] = {}
@@ -253,6 +255,7 @@ class Gateway:
                     caller.origin = origin_of(connection.address, metadata, rates=self.rates)
             else:
                 caller, _ = self._known(self.door, method, request, metadata, connection)
+            connection.whose = caller.tenant
             if self.second and (named := NAMES.get(method.name)) is not None and named[0] in self.second:
                 raise Refused(PERMISSION_DENIED, f"{named[0]} needs {self.second[named[0]]}: ask over HTTP (docs/security.md)")
             try:

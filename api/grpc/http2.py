@@ -108,6 +108,7 @@ class H2(asyncio.Protocol):
                 return
             self._counted = True
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self.connection.whose = self._peer
         self.connection.shown = shown_by(transport)
         self._open.add(self)
         self.h2.initiate_connection()
@@ -179,6 +180,10 @@ class H2(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self.gateway.queue.defer(self, data):
             self.take(data)
+
+    @property
+    def whose(self) -> str:
+        return self.connection.whose
 
     def pause(self) -> None:
         self.transport.pause_reading()
@@ -252,7 +257,7 @@ class H2(asyncio.Protocol):
         if queue.tight:
             kind = class_of(head)
             self.running = kind == RUNNING
-            if waited := queue.refusal(kind):
+            if waited := queue.refusal(kind, self.whose):
                 self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
                 return
         stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)

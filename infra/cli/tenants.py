@@ -49,6 +49,10 @@ Starts = Annotated[
 ]
 Waiting = Annotated[int | None, typer.Option("--waiting", min=1, help="How many may wait for that, in each partition")]
 
+Share = Annotated[
+    int | None, typer.Option("--share", min=1, max=100, help="Shares of what partitions can do, where several tenants want more")
+]
+
 
 def _rate(name: str, given: str) -> dict[str, int]:
     most, _, per_ms = given.partition("/")
@@ -57,10 +61,12 @@ def _rate(name: str, given: str) -> dict[str, int]:
     return {"max": int(most), "per_ms": int(per_ms or 1000)}
 
 
-def _limits(concurrency: int | None, rate: str | None, instances: int | None, starts: str | None, waiting: int | None) -> dict[str, Any]:
+def _limits(
+    concurrency: int | None, rate: str | None, instances: int | None, starts: str | None, waiting: int | None, share: int | None
+) -> dict[str, Any]:
     jobs: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
     jobs |= {} if rate is None else {"rate": _rate("rate", rate)}
-    quotas: dict[str, Any] = {k: v for k, v in (("instances", instances), ("waiting", waiting)) if v is not None}
+    quotas: dict[str, Any] = {k: v for k, v in (("instances", instances), ("waiting", waiting), ("share", share)) if v is not None}
     quotas |= {} if starts is None else {"starts": _rate("starts", starts)}
     return ({"jobs": jobs} if jobs else {}) | ({"quotas": quotas} if quotas else {})
 
@@ -85,12 +91,18 @@ def make(
     instances: Instances = None,
     starts: Starts = None,
     waiting: Waiting = None,
+    share: Share = None,
     reason: Reason = "",
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
     """Make a tenant."""
-    body = {"name": name, "reason": reason, **({"title": title} if title else {}), **_limits(concurrency, rate, instances, starts, waiting)}
+    body = {
+        "name": name,
+        "reason": reason,
+        **({"title": title} if title else {}),
+        **_limits(concurrency, rate, instances, starts, waiting, share),
+    }
     _done(server, "POST", "/v1/tenants", body, f"tenant {name} is made", json)
 
 
@@ -103,6 +115,7 @@ def change(
     instances: Instances = None,
     starts: Starts = None,
     waiting: Waiting = None,
+    share: Share = None,
     no_limit: Annotated[bool, typer.Option("--no-limit", help="Neither jobs nor instances have a limit any more")] = False,
     unknown: Annotated[str | None, typer.Option("--unknown", help="Of default: accept or refuse tenants that nobody has made")] = None,
     reason: Reason = "",
@@ -110,7 +123,7 @@ def change(
     json: Json = False,
 ) -> None:
     """Change a tenant. What isn't said stays; limits of jobs and of instances are each said as a whole."""
-    body: dict[str, Any] = {"reason": reason, **_limits(concurrency, rate, instances, starts, waiting)}
+    body: dict[str, Any] = {"reason": reason, **_limits(concurrency, rate, instances, starts, waiting, share)}
     body |= {"title": title} if title is not None else {}
     body |= {"unknown": unknown} if unknown is not None else {}
     body |= {"jobs": {}, "quotas": {}} if no_limit else {}

@@ -18,7 +18,9 @@ from flowledger.kernel.tasks import permits, stock
 
 PREFIX = stock.INSTANCES
 #: fields of a tenant's quotas
-FIELDS = frozenset({"instances", "starts", "waiting"})
+FIELDS = frozenset({"instances", "share", "starts", "waiting"})
+#: of those, what is said of instances; a share is of turns (`processors/inbox.py`)
+COUNTED = frozenset({"instances", "starts", "waiting"})
 #: instances of a tenant that wait in a partition, unless its quotas say another number; and the highest
 WAITING, WAITING_MAX = 1_000, 10_000
 UNBOUNDED = 1 << 60
@@ -89,7 +91,8 @@ def stored(p: Partition, name: str) -> None:
 
 def _config(p: Partition, name: str) -> dict[str, Any]:
     record = tenants.of(p, name) or {}
-    return (record.get("quotas") or {}) if record.get("status") != tenants.REMOVED else {}
+    found = (record.get("quotas") or {}) if record.get("status") != tenants.REMOVED else {}
+    return {k: v for k, v in found.items() if k in COUNTED}
 
 
 def _make(p: Partition, tenant: str, config: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from flowledger.kernel import advice, kpis, retries, saved_reports
+from flowledger.kernel import advice, kpis, retries, saved_reports, tenants
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import (
     approvals,
@@ -192,6 +192,10 @@ def quota_problems(value: Any) -> list[str]:
     for word in ("instances", "waiting"):
         if value.get(word) is not None:
             out += _count(value[word], f"quotas.{word}", 1)
+    if value.get("share") is not None:
+        out += _count(value["share"], "quotas.share", 1)
+        if not out and value["share"] > tenants.SHARE_MAX:
+            out.append(f"quotas.share: expected at most {tenants.SHARE_MAX}, found {value['share']}")
     if not out and (value.get("waiting") or 0) > quotas.WAITING_MAX:
         out.append(f"quotas.waiting: expected at most {quotas.WAITING_MAX}, found {value['waiting']}")
     starts = value.get("starts")

@@ -86,9 +86,9 @@ class LinkClient:
         self._turn += 1
         return up[self._turn % len(up)]
 
-    def late(self, kind: int) -> float:
-        """What the next command of this class would wait at whichever owners are the quickest, when that is too long (seconds)."""
-        return min(door.admission.late(kind) for door in self.doors)
+    def late(self, kind: int, tenant: str | None = None) -> float:
+        """What the next command of this class would wait at whichever owners are the quickest, when that is too long for its tenant (seconds)."""
+        return min(door.admission.late(kind, tenant) for door in self.doors)
 
     # --- commands -------------------------------------------------------------------------------------------------------------
 

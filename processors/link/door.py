@@ -64,8 +64,8 @@ class Door:
         self._unwanted, self._known, self._moved = unwanted, known, moved
         self._wire: w.Wire | None = None
         self._number = 0
-        #: number -> who waits, and whether it counts for `admission`
-        self._calls: dict[int, tuple[asyncio.Future[Answer], bool]] = {}
+        #: number -> who waits, and its tenant where it counts for `admission`
+        self._calls: dict[int, tuple[asyncio.Future[Answer], str | None]] = {}
         #: of the whole way to the owners and back, as this process meets it
         self.admission = Admission(_mono_us)
         self._polls: dict[int, asyncio.Future[Jobs | Rejected | None]] = {}
@@ -185,9 +185,9 @@ class Door:
             log_.error("the owners refuse this door", why=why.message)
 
     def _answered(self, number: int) -> asyncio.Future[Answer] | None:
-        future, counted = self._calls.pop(number, (None, False))
-        if counted:
-            self.admission.ended()
+        future, tenant = self._calls.pop(number, (None, None))
+        if tenant is not None:
+            self.admission.ended(tenant)
         return future
 
     def _jobs(self, number: int, more: int, jobs: Jobs) -> None:
@@ -220,7 +220,7 @@ class Door:
         command = request.command
         counted = counts(command)
         queue, now = self.admission, self.admission.clock()
-        if counted and (refused := queue.refuses(command, "the server", now)) is not None:
+        if counted and (refused := queue.refuses(command, "the server", now, tenant=request.tenant)) is not None:
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
@@ -237,9 +237,9 @@ class Door:
             )
             return
         number = self._next()
-        self._calls[number] = future, counted
+        self._calls[number] = future, request.tenant if counted else None
         if counted:
-            queue.began(now)
+            queue.began(now, request.tenant)
         self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
 
     async def poll(self, poll: w.Poll, patience_s: float) -> Jobs | Rejected | None:

@@ -470,7 +470,9 @@ class System:
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS, *plugin_list.HANDLERS]
         app = create_app(self.services, more, console.handlers(self.settings.embed_origins))
         await self._start_http(
-            listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry, self.services.rates)
+            listener,
+            Entered(app, self._queue, self.telemetry),
+            entrance(self._queue, self.telemetry, self.services.rates, believed=self.services.door is None),
         )
 
     def _rates(self) -> Any:

@@ -167,7 +167,7 @@ def test_the_unimportant_overtakes_nobody(monkeypatch):
 
 def test_the_wait_behind_the_door_counts():
     queue = Turns()
-    queue.behind = lambda kind: {RUNNING: 0.0, NEW: 0.0, LOW: 0.3}[kind]
+    queue.behind = lambda kind, tenant: {RUNNING: 0.0, NEW: 0.0, LOW: 0.3}[kind]
     assert queue.tight and queue.refusal(LOW) == 0.3 and let_in(queue) == {RUNNING, NEW}
 
 

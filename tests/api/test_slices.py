@@ -2,7 +2,7 @@
 
 import pytest
 
-from flowledger.api.slices import CROWD_EVERY, FEW, SLICE_S, Slices
+from flowledger.api.slices import CROWD_EVERY, FEW, MIXED_S, SHARED, SLICE_S, Slices
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
 class Peer:
     def __init__(self, house, name, running=False):
-        self.house, self.name, self.running = house, name, running
+        self.house, self.name, self.running, self.whose = house, name, running, ""
         self.reading = True
 
     def take(self, data):
@@ -135,3 +135,56 @@ def test_how_long_the_oldest_has_waited_that_is_not_work_on_what_runs(house):
     house.slices.defer(Peer(house, 1), b"x", 1.0)
     house.clock.now += 2
     assert house.slices.oldest_s() == pytest.approx(2.0)
+
+
+def of(house, tenant, many, running=False):
+    peers = []
+    for n in range(many):
+        peers.append(Peer(house, f"{tenant}{n}", running))
+        peers[-1].whose = tenant
+        assert house.slices.defer(peers[-1], b"x", 1.0)
+    return peers
+
+
+@pytest.mark.req("APG-TEN-004")
+@pytest.mark.parametrize("running", [False, True])
+def test_a_tenant_that_floods_waits_for_itself_and_each_other_for_a_round(house, running):
+    of(house, "f", 200, running)
+    for name in "abc":
+        of(house, name, 1, running)
+    while len(house.slices):
+        house.turn()
+    assert len(house.taken) == 203
+    assert {house.names.index(f"{name}0") for name in "abc"} <= set(range(5)), house.names[:8]
+
+
+@pytest.mark.req("APG-TEN-004")
+def test_a_turn_takes_less_while_several_tenants_are_about(house):
+    house.cost_s = 0.0005
+
+    def most():
+        of(house, "f", 40)
+        found = 0
+        while len(house.slices):
+            before = len(house.taken)
+            house.turn()
+            found = max(found, len(house.taken) - before)
+        return found
+
+    house.slices._flow = "f"
+    assert most() == pytest.approx(SLICE_S / house.cost_s, abs=1)
+    other = Peer(house, "o")
+    assert not house.slices.defer(other, b"x", 0.0), "it comes while nothing waits"
+    assert most() == SHARED
+    house.clock.now += MIXED_S
+    assert most() == pytest.approx(SLICE_S / house.cost_s, abs=1)
+
+
+def test_a_connection_that_changes_its_tenant_while_it_waits_keeps_its_order(house):
+    peer = Peer(house, "p")
+    peer.whose = "a"
+    house.slices.defer(peer, b"1", 1.0)
+    peer.whose = "b"
+    house.slices.defer(peer, b"2", 1.0)
+    house.turn()
+    assert house.taken == [("p", "1"), ("p", "2")] and not len(house.slices)

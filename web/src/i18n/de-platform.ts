@@ -113,6 +113,8 @@ export const platform: Record<string, string> = {
   "tenants.quota.instances.is": "{n} Instanzen zugleich{per}",
   "tenants.quota.starts.is": "{n} Starts/{per}",
   "tenants.quota.waiting.is": "{n} wartende je Partition{per}",
+  "tenants.quota.share": "Anteile am ausgelasteten Server",
+  "tenants.quota.share.is": "{n} Anteile am ausgelasteten Server{per}",
   "tenants.quota.concurrency.is": "{n} Jobs zugleich{per}",
   "tenants.quota.rate.is": "{n} Jobs/{per}",
 };

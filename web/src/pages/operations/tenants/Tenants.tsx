@@ -11,7 +11,7 @@ import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Edit } from "./Edit";
 import { Move, type MoveName } from "./Move";
-import { DEFAULT, pathOf, quotasOf, type Tenant } from "./wish";
+import { DEFAULT, NUMBERS, pathOf, quotasOf, type Tenant } from "./wish";
 
 const SHOWN = ["there", "active", "suspended", "removed"] as const;
 type Step = { do: "make" } | { do: "change" | MoveName; of: Tenant };
@@ -108,7 +108,7 @@ function Card({ of, may, choose, again }: { of: Tenant; may: boolean; choose: (s
         )}
       </Group>
       <Group gap="md" mt={4}>
-        {(["instances", "starts", "waiting", "concurrency", "rate"] as const).map((k) => quotas[k] !== undefined && (
+        {NUMBERS.map((k) => quotas[k] !== undefined && (
           <Text key={k} size="sm">
             {t(`tenants.quota.${k}.is`, { n: quotas[k], per: quotas[`${k}_ms`] === undefined ? "" : perText(quotas[`${k}_ms`]!) })}
           </Text>
