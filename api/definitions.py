@@ -24,7 +24,7 @@ from flowledger.kernel.model.diff import compare
 from flowledger.kernel.model.drawn import to_show
 from flowledger.kernel.model.encodings import utf8
 
-Kind = Literal["process", "decision", "drg", "form", "trigger"]
+Kind = Literal["process", "decision", "drg", "form", "trigger", "rules"]
 Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
 

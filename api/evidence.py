@@ -148,6 +148,49 @@ class EvidenceAccess(msgspec.Struct, kw_only=True):
     items: list[EvidenceAccount]
 
 
+class RuleCount(msgspec.Struct, kw_only=True):
+    pack: str
+    rule: str
+    severity: str
+    violated: int
+    broken: int
+    held: int
+    refused: int
+    last_at: Moment | None
+
+
+class RuleVerdict(msgspec.Struct, kw_only=True):
+    """`version`: of the pack that decided. `instance`: null of a start that was refused. `moment`: start, complete, assign or skip."""
+
+    time: Moment
+    actor: str
+    pack: str
+    version: int
+    rule: str
+    severity: str
+    outcome: str
+    refused: bool
+    moment: str
+    process: str
+    instance: str | None
+    task: str | None
+    element: str
+    message: str
+    why: str
+    position: str
+
+
+class EvidenceRules(msgspec.Struct, kw_only=True):
+    """`cut`: there are more than the 10,000 of `items`; counts are of all."""
+
+    since: Moment
+    until: Moment
+    rules: list[RuleCount]
+    items: list[RuleVerdict]
+    cut: bool
+    position: str | None
+
+
 def _period(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
     end = _utc(until) if until else datetime.now(UTC)
     begin = _utc(since) if since else end - timedelta(days=DAYS)
@@ -245,6 +288,21 @@ async def _pairs(s: Services, tenant: str, definition: str) -> list[tuple[str, s
         if not (cursor := page["cursor"]):
             break
     return list(found)
+
+
+@get("/evidence/rules", summary="What rule packs said in a period", gives=GIVES)
+async def get_evidence_rules(
+    request: ApiRequest, since: Since = None, until: Until = None, pack: Of = "", actor: Who = "", definition: Of = "", format: As = "json"
+) -> Response[EvidenceRules]:
+    """Each verdict of a rule on an instance or a task: which version of the pack, what was refused, who had asked. What rules said of models stands with
+    the definitions."""
+    s = services_of(request)
+    begin, end = _period(since, until)
+    tenant = s.identify(request).tenant
+    found = await s.reads.evidence("verdicts", tenant, since=begin, until=end, pack=pack, actor=actor, definition=definition)
+    told = {"since": begin, "until": end, **found}
+    title = f"What rule packs said, {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+    return _given(told, format, "rules", title, [("By rule", found["rules"]), ("Verdicts", found["items"])], found["items"])
 
 
 @get("/evidence/access", summary="Who may do what, and when they did", gives=GIVES)
@@ -374,4 +432,4 @@ def _page(title: str, tables: list[tuple[str, list[Any]]], cut: bool) -> bytes:
     return "".join(parts).encode()
 
 
-HANDLERS: list[Any] = [get_evidence_report, get_evidence_duties, get_evidence_access]
+HANDLERS: list[Any] = [get_evidence_report, get_evidence_duties, get_evidence_rules, get_evidence_access]

@@ -112,7 +112,7 @@ class Reads(Protocol):
         """Whether a key seals something that is to be kept."""
 
     async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
-        """`name`: report, both, last_seen (`projections/evidence.py`)."""
+        """`name`: report, both, last_seen (`projections/evidence.py`), verdicts, subjects (`projections/verdicts.py`)."""
 
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
@@ -156,6 +156,7 @@ class SqlReads:
             saved_reports,
             subjects,
             triggers,
+            verdicts,
             versions,
             webhooks,
         )
@@ -199,6 +200,8 @@ class SqlReads:
             "report": evidence.report,
             "both": evidence.both,
             "last_seen": evidence.last_seen,
+            "verdicts": verdicts.verdicts,
+            "subjects": verdicts.subjects,
         }
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed

@@ -52,6 +52,7 @@ _AS: dict[str, tuple[str, str]] = {
         "begin_passkey", "add_passkey", "remove_passkey", "remove_passkeys", "begin_sign_in", "sign_in_by_passkey", "show_step_up", "make_person", "replace_person",
         "change_person", "remove_person", "make_group", "replace_group", "change_group", "remove_group",
     )},
+    "delete_rule_pack": ("delete_definition", "definition"), "check_rules": ("check_rules", "definition"),
     "put_task_file": ("attach_task", "task"), "remove_task_file": ("attach_task", "task"),
 }  # fmt: skip
 

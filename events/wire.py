@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import alerts, batch, definition, flow, holds, ledger, operations, task, triggers, waiting, webhooks, workflow
+from flowledger.events import alerts, batch, definition, flow, holds, ledger, operations, rules, task, triggers, waiting, webhooks, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -150,6 +150,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     alerts.AlertResolved: (234, "alert.resolved", 1),
     alerts.AlertNoted: (235, "alert.noted", 1),
     alerts.AlertsClaimed: (236, "alert.claimed", 1),
+    rules.RuleJudged: (162, "rule.judged", 1),
     operations.OperationAsked: (160, "operation.asked", 1),
     operations.OperationRefused: (161, "operation.refused", 1),
 }

@@ -239,6 +239,8 @@ def _index(p: Partition) -> None:
     for d in p.definitions.values():
         if not d.deleted:
             p.process_versions.setdefault((d.tenant, d.kind, d.id), {})[d.version] = d.key
+            if d.kind == "rules":
+                p.packs.setdefault(d.tenant, {})[d.id] = None
     for key in sorted(k for k, i in p.instances.items() if i.status == "pending"):
         p.pending[key] = None
     marks.rebuild(p)

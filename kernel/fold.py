@@ -16,6 +16,7 @@ from flowledger.events import flow as fl
 from flowledger.events import holds as ho
 from flowledger.events import ledger as le
 from flowledger.events import operations as op
+from flowledger.events import rules as ru
 from flowledger.events import task as ta
 from flowledger.events import triggers as tr
 from flowledger.events import versions
@@ -124,6 +125,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wa.ConditionTriggered: waiting.condition_triggered,
     wa.IncidentRaised: waiting.incident_raised,
     wa.IncidentResolved: waiting.incident_resolved,
+    ru.RuleJudged: ledger.nothing,
     op.OperationAsked: ledger.nothing,
     op.OperationRefused: ledger.nothing,
     ho.HoldPlaced: control.hold_placed,

@@ -78,6 +78,9 @@ class Library:
     def triggers(self, state: Partition) -> Mapping[int, Any]:
         return _ByKey(state, self, lambda graph, definition: graph.trigger)
 
+    def rules(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.rules)
+
 
 class _ByKey(dict[int, Any], Mapping[int, Any]):
     """Definition key -> compiled thing; made on the first look."""

@@ -28,6 +28,7 @@ from flowledger.kernel.access.subjects import SUBJECTS
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.ledger.recording import Recording
 from flowledger.kernel.lookup import holder
+from flowledger.kernel.packs.judge import Refused
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import privacy
 
@@ -211,6 +212,9 @@ def refused(state: Partition, request: c.Request, facts: Facts, rejected: Reject
         d = Recording(state, facts, causes.envelope_of(state, request, facts.now_us, request.tenant), request)
         common = _common(request, {})
         common["instance"] = _concerned(state, request, common["kind"])
+        for verdict in rejected.verdicts if isinstance(rejected, Refused) else ():
+            d.record(verdict)
+        d.for_request()
         d.record(op.OperationRefused(**common, code=rejected.code, message=_text(rejected.message, REASON_MAX), skipped=skipped))
         return d
     except Exception:  # noqa: BLE001 - what a stranger wrote into it; that it was refused is answered all the same

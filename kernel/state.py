@@ -356,6 +356,7 @@ class Partition:
         "messages",
         "meta",
         "outbox",
+        "packs",
         "parked",
         "pending",
         "process_versions",
@@ -449,6 +450,8 @@ class Partition:
         self.process_versions: dict[tuple[str, str, str], dict[int, int]] = {}
         #: tenant -> which variables are protected (`kernel/protection.py`); empty unless any are
         self.protection: dict[str, Any] = {}
+        #: tenant -> its rule packs by name (`kernel/packs/`); empty unless there are any
+        self.packs: dict[str, dict[str, None]] = {}
         #: registry -> name -> record, of those that decisions read (`kernel/tasks/index.py`)
         self.registry: dict[str, dict[str, Any]] = {}
         #: assignee -> its open tasks

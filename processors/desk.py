@@ -17,6 +17,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.packs.judge import Refused
 from flowledger.processors.effects import Effect, Store
 from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
@@ -178,7 +179,7 @@ class Desk:
             self.sends.asked(request.sender, self.facts.now_us)
         self._tell(request, made, b)
         if pending.reply is not None:
-            b.flight.answers.append((pending.reply, made, -1))
+            b.flight.answers.append((pending.reply, made.plain() if isinstance(made, Refused) else made, -1))
         if self._observer is not None:
             self._observer.rejected(type(request.command).__name__, made.code)
 

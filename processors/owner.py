@@ -125,6 +125,7 @@ class Owner:
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read, self.settings.look), self.settings.instances_max,
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state), triggers=library.triggers(state),
+            rules=library.rules(state),
             stack_traces=self.settings.stack_traces, vault=self.settings.vault, retry=self.settings.retry,
         )  # fmt: skip
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)

@@ -24,7 +24,7 @@ from flowledger.infra.accounts.store import Guest, Key, Session, Store, User
 from flowledger.infra.own_tables import AWAY
 from flowledger.infra.people import People
 from flowledger.infra.settings import Settings
-from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN
+from flowledger.kernel.access.rights import OPERATOR, RULES, SIGNED_IN
 from flowledger.logs import log
 
 log_ = log("access")
@@ -82,7 +82,7 @@ class Identity:
         self.groups = groups
         self.kind, self.actor, self.roles, self.rights, self.tenants = kind, actor, roles, rights, tenants
         self.verifier, self.expires_us, self.csrf, self.id, self.seen_us = verifier, expires_us, csrf, id, seen_us
-        self.kernel = [SIGNED_IN, OPERATOR] if "tasks:manage" in rights else [SIGNED_IN]
+        self.kernel = [SIGNED_IN, *([OPERATOR] if "tasks:manage" in rights else ()), *([RULES] if "rules:write" in rights else ())]
         self.ended = asyncio.Event()
         self.standing: Standing = ((), (), ())
 

@@ -437,6 +437,7 @@ def _register() -> None:
         reports,
         retention,
         rollouts,
+        rules,
         secrets,
         subjects,
         tenants,
@@ -471,6 +472,7 @@ def _register() -> None:
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
     app.add_typer(evidence.app, name="evidence", rich_help_panel=CARE)
+    app.add_typer(rules.app, name="rules", rich_help_panel=CARE)
     app.add_typer(approvals.app, name="approvals", rich_help_panel=CARE)
     app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)

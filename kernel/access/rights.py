@@ -8,6 +8,8 @@ from flowledger.events.commands import Request
 ANY_TENANT = "tenants"
 #: may move tasks that others hold
 OPERATOR = "operator"
+#: may deploy, change and delete rule packs
+RULES = "rules"
 #: has shown who it is: nothing is let pass because nobody knows who asks
 SIGNED_IN = "signed-in"
 

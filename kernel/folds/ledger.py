@@ -28,6 +28,8 @@ def definition_created(p: Partition, e: de.DefinitionCreated, v: Envelope) -> No
     ))  # fmt: skip
     put(p, nest(p, p.process_versions, (v.tenant, e.kind, e.id)), e.version, e.key)
     p.changed.add(("definition", e.key))
+    if e.kind == "rules":
+        put(p, nest(p, p.packs, v.tenant), e.id, None)
     if p.definitions[e.key].protect:
         marks.defined(p, v.tenant)
 
@@ -64,6 +66,10 @@ def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> No
             drop(p, versions, d.version)
             if not versions and drop(p, p.rollouts, (d.tenant, d.kind, d.id)) is not None:
                 p.changed.add(("rollout", (d.tenant, d.kind, d.id)))
+            if not versions and d.kind == "rules" and (packs := p.packs.get(d.tenant)) is not None:
+                drop(p, packs, d.id)
+                if not packs:
+                    drop(p, p.packs, d.tenant)
         p.changed.add(("definition", e.key))
 
 

@@ -16,6 +16,8 @@ from flowledger.kernel.findings import Finding
 from flowledger.kernel.handlers import arming, deployable, imports, records, removal, rollouts, spreading, triggers
 from flowledger.kernel.model import canonical, protect
 from flowledger.kernel.model.graph import contents
+from flowledger.kernel.packs import gate
+from flowledger.kernel.packs.judge import Look
 from flowledger.kernel.state import Definition
 from flowledger.kernel.tasks import capabilities, profiles, registry
 
@@ -33,16 +35,25 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     #: path of a webhook -> whose it is, in this deployment
     hooks: dict[str, str] = {}
     read = [deployable.read(d, resource.name, resource.content) for resource in e.resources]
+    if any(graph is not None and graph.format == "rules" for graph, _ in read) and (refused := gate.strange(d)) is not None:
+        return refused
     links = imports.linked(d, e.resources, [graph for graph, _ in read])
+    packs, look = gate.with_new(d, d.envelope.tenant, [graph for graph, _ in read], e.status), Look(d.facts)
+    if why := gate.too_many(d, d.envelope.tenant, [graph for graph, _ in read]):
+        findings.append(deployable.error("RULES_TOO_MANY", why, ""))
     for n, resource in enumerate(e.resources):
         graph, found = read[n]
         if n in links:
             found = list(links[n].findings)
-        for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form", "trigger") else ():
+        for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form", "trigger", "rules") else ():
             if process.executable:
                 found += deployable.starts(d, process, arming.start_nodes(process), resource.name)
         if graph is not None and graph.format == "trigger":
             found += triggers.findings(d, graph.trigger, resource.name, hooks)
+        if packs and graph is not None and not any(f.severity == "error" for f in found):
+            for process in graph.processes.values():
+                if process.executable:
+                    found += gate.findings(d, look, packs, process, e.metadata, resource.name, e.status == "published")
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
         found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name, e.profiles or ())
         found += deployable.protects(d, graph, resource.name)
@@ -64,7 +75,9 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     if not wanted and any(f.code == "PROCESS_NOT_RUN" for f in findings):
         return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
     if not wanted:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision, a form or a trigger, found none")
+        return Rejected(
+            RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision, a form, a trigger or a rule pack, found none"
+        )
     p, tenant = d.state, d.envelope.tenant
     deployment = 0  # a key is made when an event carries it
     #: (kind, id) -> its highest version, deleted ones too: a number is never given twice
@@ -207,6 +220,8 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     found = p.definitions.get(e.key)
     if found is None or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a definition with key {e.key}, found none")
+    if found.kind == "rules" and (refused := gate.strange(d)) is not None:
+        return refused
     if e.content:
         return _edit(d, e, found)
     if e.move == "delete":
@@ -219,6 +234,8 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't {e.move} definition {e.key}: it is {found.status}, expected {' or '.join(sorted(allowed))}"
         )
+    if status == "published" and found.kind == "process" and (refused := _unfit(d, found)) is not None:
+        return refused
     d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
     if found.kind == "process":
         arming.open_starts(d, found)  # of whichever version is in force now
@@ -227,6 +244,15 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     spreading.told(d, found)
     d.answer = {"key": e.key, "status": status}
     return None
+
+
+def _unfit(d: Decision, found: Definition) -> Rejected | None:
+    """What rule packs say of a draft that is to be published, or of a version that is to come back."""
+    packs = gate.in_force(d, found.tenant) if d.state.packs else []
+    if not packs:
+        return None
+    process = d.facts.processes[found.key]
+    return deployable.refused(gate.findings(d, Look(d.facts), packs, process, found.metadata, found.resource))
 
 
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
@@ -249,6 +275,9 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
         process = graph.processes[found.id]
         findings += deployable.starts(d, process, arming.start_nodes(process), found.resource)
     findings += deployable.protects(d, graph, found.resource)
+    if d.state.packs and graph is not None and found.kind == "process" and found.id in graph.processes:
+        packs, process = gate.in_force(d, found.tenant), graph.processes[found.id]
+        findings += gate.findings(d, Look(d.facts), packs, process, found.metadata, found.resource, refuse=False)
     if (refused := deployable.refused(findings)) is not None:
         return refused
     more = about(graph, found.kind, found.id, imports.bound(d, linked, {}))

@@ -20,6 +20,8 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import holds, keeping
 from flowledger.kernel.model.graph import Node, Process, implicit_starts
 from flowledger.kernel.moves.activity import apply_mappings
+from flowledger.kernel.packs import gate, judge
+from flowledger.kernel.packs.judge import Verdict
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.tasks import forms, quotas
 from flowledger.kernel.undo import drop
@@ -106,6 +108,11 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     waits = bool(d.state.quotas) and not s.parent and quotas.waits(d.state, d.envelope.tenant, d.facts.now_us)
     if waits and not s.start_element and (full := quotas.full(d.state, d.envelope.tenant)) is not None:
         return full
+    judged: list[Verdict] = []
+    if d.state.packs and (judged := gate.at_start(d, s, found, process)):
+        refused = judge.refusal(judged, gate.events(judged, "start", 0, found.id))
+        if refused is not None:
+            return _refused_by_rule(d, s, refused)
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     if held is not None or waits or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
@@ -116,9 +123,25 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             )
         )  # fmt: skip
         d.answer = {**answer, "status": "pending"}
-        return None
-    d.answer = answer
-    begin(d, key, found, process, s, at)
+    else:
+        d.answer = answer
+        i = begin(d, key, found, process, s, at)
+        if d.state.packs:
+            gate.note_start(d, i)
+    for event in gate.events(judged, "start", key, found.id) if judged else ():
+        d.record(event)
+    return None
+
+
+def _refused_by_rule(d: Decision, s: c.StartInstance, refused: judge.Refused) -> Rejected | None:
+    """Who asks hears of it; a caller that waits elsewhere does, too; an event that starts instances starts none. Of these the log is told here."""
+    if not s.parent and not s.start_element:
+        return refused
+    for event in refused.verdicts:
+        d.record(event)
+    if s.parent:
+        answer = c.ChildEnded(parent=s.parent, parent_token=s.parent_token, child=0, status="refused", message=refused.message)
+        d.send(c.partition_of_key(s.parent), answer)
     return None
 
 

@@ -20,6 +20,7 @@ from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import files, tasks
 from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.packs import gate
 from flowledger.kernel.state import Task
 from flowledger.kernel.tasks import assignment, clock, step_up
 from flowledger.kernel.values import shown
@@ -93,6 +94,8 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
         return _invalid(f"expected details without {', '.join(sorted(found))}: the engine writes them")
     if len(e.reason) > TEXT_MAX:
         return _invalid(f"expected a reason of at most {TEXT_MAX} characters, found {len(e.reason)}")
+    if d.state.packs and (at := gate.MOVES.get(e.move)) and (refused := _judged(d, task, e.move, at, details)) is not None:
+        return refused
     made = MAKE.get(e.move)
     if made is not None:
         if (refused := made(d, task, e, details)) is not None:
@@ -114,6 +117,18 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
     d.answer = {"task": e.task, "status": now.status, "row_version": now.row_version}
     if e.move in ("assign", "refuse", "transfer", "escalate"):
         d.answer["assignee"] = (now.details or {}).get("assignee")
+    return None
+
+
+def _judged(d: Decision, task: Task, move: str, at: str, details: dict[str, Any]) -> Rejected | None:
+    """What rule packs say of it. Who is to have the task is whom the caller names; who claims or starts it is the caller."""
+    to = details.get("assignee") or details.get("to")
+    names = [n for n in (to if isinstance(to, list) else [to]) if isinstance(n, str)]
+    if not names:
+        names = [d.envelope.actor if move in ("assign", "claim", "start") else _held(task)]
+    for name in names:
+        if (refused := gate.on_task(d, task, at, name)) is not None:
+            return refused
     return None
 
 

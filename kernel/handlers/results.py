@@ -14,6 +14,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping, tasks
+from flowledger.kernel.packs import gate
 from flowledger.kernel.state import Instance, Task
 from flowledger.kernel.tasks import assignment, clock, duties, guards, rules, step_up
 from flowledger.kernel.values import shown
@@ -55,6 +56,9 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     if task.details is not None and task.details.get("kind") == "hybrid" and task.worker:
         _drafted(d, task, e)
         return None
+    packs = d.state.packs
+    if packs and (refused := gate.on_task(d, task, "complete", gate.assignee_of(task), e.variables)) is not None:
+        return refused
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         tasks.tidy(d, task)
@@ -103,7 +107,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         )
     )
     if task.type in rules.PEOPLE:
-        duties.note(d, i, task)
+        duties.note(d, i, task, bool(packs) and gate.notes(d, i))
     if counts:
         guards.after(d, counts)
     if spread:

@@ -12,6 +12,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup, rollouts
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import arming, spreading, triggers
+from flowledger.kernel.packs import gate
 from flowledger.kernel.state import Definition, Rollout
 
 
@@ -20,6 +21,8 @@ def change(d: Decision, e: co.ChangeRollout) -> Rejected | None:
     of = p.definitions.get(e.key)
     if of is None or of.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a definition with key {e.key}, found none")
+    if of.kind == "rules" and (refused := gate.strange(d)) is not None:
+        return refused
     if wrong := _wrong(of, e):
         return Rejected(RejectionCode.INVALID_ARGUMENT, wrong)
     versions = p.process_versions[of.tenant, of.kind, of.id]

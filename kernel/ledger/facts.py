@@ -40,6 +40,7 @@ class Facts:
         decisions: definition key -> compiled decision model.
         forms: definition key -> the schema of a form.
         triggers: definition key -> a trigger (`kernel/model/trigger_resource.py`).
+        rules: definition key -> a rule pack (`kernel/model/rules_resource.py`).
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
@@ -67,6 +68,7 @@ class Facts:
         "read",
         "retry",
         "rng_salt",
+        "rules",
         "spread",
         "stack_traces",
         "step_up",
@@ -92,6 +94,7 @@ class Facts:
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
         triggers: Mapping[int, Any] | None = None,
+        rules: Mapping[int, Any] | None = None,
         stack_traces: bool = True,
         vault: Vault | None = None,
         retry: Mapping[str, Any] | None = None,
@@ -106,6 +109,7 @@ class Facts:
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
         self.forms: Mapping[int, Any] = forms if forms is not None else {}
         self.triggers: Mapping[int, Any] = triggers if triggers is not None else {}
+        self.rules: Mapping[int, Any] = rules if rules is not None else {}
         self.read = read
         self.instances_max = instances_max
         self.steps_max = steps_max

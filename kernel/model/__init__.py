@@ -33,6 +33,10 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
         from flowledger.kernel.model import trigger_resource
 
         return trigger_resource.read(data, name)
+    if format == "rules":
+        from flowledger.kernel.model import rules_resource
+
+        return rules_resource.read(data, name)
     done = formats.convert(format, data, name)
     if done.tree is None:
         return None, done.findings

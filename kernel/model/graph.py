@@ -201,7 +201,7 @@ class Process:
 class Graph:
     """What one resource defines. `hash` is the SHA-256 of its bytes."""
 
-    __slots__ = ("collaboration", "decisions", "form", "format", "hash", "name", "processes", "source", "trigger")
+    __slots__ = ("collaboration", "decisions", "form", "format", "hash", "name", "processes", "rules", "source", "trigger")
 
     def __init__(self, format: str = "bpmn", name: str = "") -> None:
         self.format, self.name = format, name
@@ -213,6 +213,8 @@ class Graph:
         self.form: Any = None
         #: a trigger (`trigger_resource.Trigger`)
         self.trigger: Any = None
+        #: a rule pack (`rules_resource.Pack`)
+        self.rules: Any = None
         self.collaboration: dict[str, Any] = {}
         #: the BPMN XML that it was read from (for other formats: what they became)
         self.source: bytes = b""
@@ -230,6 +232,8 @@ def contents(graph: Graph | None) -> list[tuple[str, str, str, str]]:
         return [("form", graph.name, graph.name, tag if isinstance(tag, str) else "")]
     if graph.format == "trigger":
         return [("trigger", graph.name, graph.name, "")]
+    if graph.format == "rules":
+        return [("rules", graph.name, graph.rules.title or graph.name, graph.rules.version_tag)]
     return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
 
 

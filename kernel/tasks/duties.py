@@ -82,9 +82,9 @@ def _watched(d: Any, task: Task) -> bool:
     return i is not None and not task.listener and task.element in d.facts.processes[i.definition].watched
 
 
-def note(d: Any, i: Instance, task: Task) -> None:
-    """It was completed: by whom, where somebody names its element."""
-    if not _watched(d, task):
+def note(d: Any, i: Instance, task: Task, wanted: bool = False) -> None:
+    """It was completed: by whom, where somebody names its element, or a rule of a pack wants to know (`wanted`)."""
+    if (not wanted or task.listener) and not _watched(d, task):
         return
     had = (i.stores or {}).get(NOTED + task.element) or []
     now = dict.fromkeys((*had, *(n for n in (_holder(task), d.envelope.actor) if n)))

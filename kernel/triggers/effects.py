@@ -17,6 +17,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import hearing
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.nouns import Trigger
+from flowledger.kernel.packs.judge import Refused
 from flowledger.kernel.triggers.evaluate import PARKED, Meaning
 
 #: from where it is asked
@@ -60,6 +61,8 @@ def effect(d: Decision, t: Trigger, meant: Meaning, item: Item) -> Result:
             rejected = Rejected(failure.code, failure.message)
         if rejected is not None:
             d.back(mark)
+            for verdict in rejected.verdicts if isinstance(rejected, Refused) else ():
+                d.record(verdict)
             refused.append((rejected.code, rejected.message))
 
     try:

@@ -21,6 +21,7 @@ from flowledger.projections.views import (
     timers,
     triggers,
     variables,
+    verdicts,
     webhooks,
 )
 
@@ -46,6 +47,7 @@ VIEWS: dict[str, View] = {
         triggers,
         webhooks,
         alerts,
+        verdicts,
     )
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

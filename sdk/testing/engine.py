@@ -96,7 +96,7 @@ class Engine:
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
         self.facts = Facts(
             _micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox(),
-            forms=self.library.forms(self.state), triggers=self.library.triggers(self.state), vault=TrialVault(), step_up=False,
+            forms=self.library.forms(self.state), triggers=self.library.triggers(self.state), rules=self.library.rules(self.state), vault=TrialVault(), step_up=False,
         )  # fmt: skip
         self._settling = False
 

@@ -38,6 +38,7 @@ FORMATS: dict[str, str] = {
     "bpml": "BPML 1.0 XML",
     "form": "form, JSON",
     "trigger": "trigger, JSON or YAML",
+    "rules": "rule pack, JSON or YAML",
     "unknown": "none of these",
 }
 #: value of the key `format`, without its version
@@ -47,6 +48,7 @@ _DECLARED = {
     "flowledger/extended": "extended",
     "flowledger/form": "form",
     "flowledger/trigger": "trigger",
+    "flowledger/rules": "rules",
 }
 _ROOT = re.compile(rb"<(?![?!])(?:([\w.-]+):)?([\w.-]+)")
 _BPMN, _DMN, _BPML = b"http://www.omg.org/spec/BPMN/", (b"omg.org/spec/DMN/",), b"http://www.bpmi.org/"

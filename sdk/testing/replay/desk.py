@@ -37,7 +37,7 @@ class Desk:
         self.state, self.tenant, self.end, self.clock = Partition(0, 1), tenant, end, clock
         self.facts = Facts(
             0, library.processes(self.state), library.decisions(self.state), library.read, forms=library.forms(self.state),
-            triggers=library.triggers(self.state), javascript=_sandbox(), vault=TrialVault(), step_up=False,
+            triggers=library.triggers(self.state), rules=library.rules(self.state), javascript=_sandbox(), vault=TrialVault(), step_up=False,
         )  # fmt: skip
         self.hearer = Hearer(lambda process, definition: asker(self.facts.processes.get(definition)))
         self.done: set[tuple[Any, ...]] = set()

@@ -14,8 +14,9 @@ import { Access } from "./Access";
 import { askedOf, pathOf, TABS, type Tab } from "./asked";
 import { Duties } from "./Duties";
 import { Report } from "./Report";
+import { Rules } from "./Rules";
 
-const SHOWS = { report: Report, duties: Duties, access: Access } as const;
+const SHOWS = { report: Report, duties: Duties, rules: Rules, access: Access } as const;
 
 /** For auditors: who asked for what in a period, conflicts of duties, who may do what; also as CSV, and as a page to print. */
 export function EvidencePage() {
@@ -59,7 +60,7 @@ function Evidence() {
                 <TextInput type="date" label={t("evidence.since")} size="xs" value={search.since ?? ""} max={search.until} onChange={(e) => set({ since: e.currentTarget.value })} />
                 <TextInput type="date" label={t("evidence.until")} size="xs" value={search.until ?? ""} min={search.since} onChange={(e) => set({ until: e.currentTarget.value })} />
                 <Select label={t("col.process")} size="xs" w={{ base: "100%", xs: 220 }} clearable searchable placeholder={t("insight.all")} value={search.definition ?? null} data={ids} onChange={(definition) => set({ definition: definition ?? undefined, pair: undefined })} />
-                {name === "report" ? (
+                {name !== "duties" ? (
                   <Typed key={`a ${search.actor}`} label={t("evidence.actor")} value={search.actor ?? ""} data={names} set={(actor) => set({ actor })} />
                 ) : (
                   search.definition && <Typed key={`p ${search.pair}`} label={t("evidence.pair")} placeholder="check, approve" value={search.pair ?? ""} set={(pair) => set({ pair })} />

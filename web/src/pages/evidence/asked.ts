@@ -1,4 +1,4 @@
-export const TABS = ["report", "duties", "access"] as const;
+export const TABS = ["report", "duties", "rules", "access"] as const;
 export type Tab = (typeof TABS)[number];
 
 export const pathOf = (tab: Tab) => `/evidence/${tab}` as const;
@@ -18,7 +18,7 @@ export function askedOf(tab: Tab, search: Record<string, string>): Record<string
     since: dayOf(search.since),
     until: dayOf(search.until, 1),
     definition: search.definition,
-    ...(tab === "report" ? { actor: search.actor } : { pair: search.definition && pair?.length ? pair.join(",") : undefined }),
+    ...(tab === "rules" ? { actor: search.actor } : tab === "report" ? { actor: search.actor } : { pair: search.definition && pair?.length ? pair.join(",") : undefined }),
   };
   return Object.fromEntries(Object.entries(found).filter(([, v]) => v)) as Record<string, string>;
 }
