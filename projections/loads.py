@@ -84,7 +84,9 @@ async def _hours(
         "FROM measures_hour WHERE tenant_id = %s AND {2} AND {3} AND at >= %s AND at < %s GROUP BY {0}, at"
     ).format(listed, sql.SQL(_LEFT), sql.SQL(level), chosen)
     n = int((end - start) / HOUR)
-    found: dict[tuple[str, ...], tuple[list[int], list[int], list[int], list[int]]] = {name: ([0] * n, [0] * n, [0] * n, [0] * n) for name in names}
+    found: dict[tuple[str, ...], tuple[list[int], list[int], list[int], list[int]]] = {
+        name: ([0] * n, [0] * n, [0] * n, [0] * n) for name in names
+    }
     for row in await r.rows(query, [tenant, *given, start, end]):
         series, at = found[tuple(row[c] for c in columns)], int((row["at"] - start) / HOUR)
         for into, name in zip(series, ("came", "left_n", "worked", "work_us"), strict=True):
