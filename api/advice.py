@@ -16,6 +16,7 @@ from flowledger.analytics.advise.outline import outline
 from flowledger.analytics.simulate import plan as pl
 from flowledger.api import answers as a
 from flowledger.api.access.door import IDENTITY, forbidden
+from flowledger.api.capacity import limits_of
 from flowledger.api.directory import _list
 from flowledger.api.drafts import desk
 from flowledger.api.edge import ApiRequest, Body, Name, Words, reply
@@ -164,7 +165,7 @@ async def find_advice(request: ApiRequest, data: LookBody) -> Response[Looked]:
             seen = await s.reads.seen(caller.tenant, data.process)
             if not seen.lasted:
                 raise Problem(RejectionCode.INVALID_STATE, f"no instance of {data.process} has completed yet to learn from")
-            limits = await _limits(request)
+            limits = await limits_of(request)
 
             def work() -> dict[str, Any]:
                 return gains.advice(
@@ -204,19 +205,6 @@ async def _kept(request: ApiRequest, process: str, items: list[dict[str, Any]], 
         if whole and was["process"] == process and was["state"] == "open":
             await s.call(c.StoreRecord(registry=ad.REGISTRY, name=_named(request, id)), request, keyed=False)
     return rows
-
-
-async def _limits(request: ApiRequest) -> dict[str, int]:
-    """Job type -> how many of it may be in hand at once."""
-    found: dict[str, int] = {}
-    for item in (await _list(request, "task_definition", "", "", 1000))["items"]:
-        n = (item.get("execution") or {}).get("concurrency")
-        if isinstance(n, int) and "@" not in item["name"]:
-            found[item["name"]] = n
-    for item in (await _list(request, "limit", "job:", "", 1000))["items"]:
-        if isinstance(item.get("concurrency"), int):
-            found[item["name"]] = item["concurrency"]
-    return found
 
 
 async def _drawn(s: Services, tenant: str, value: Mapping[str, Any]) -> tuple[str, dict[str, str], str]:
@@ -331,7 +319,7 @@ async def _set(request: ApiRequest, setting: Mapping[str, Any]) -> dict[str, Any
     tenant = s.identify(request).tenant
     if registry == "limit" and tenant:
         raise Problem(RejectionCode.FORBIDDEN, "limits are for the operator, who has no tenant", status=403)
-    if registry == "limit" and (now := (await _limits(request)).get(name.removeprefix("job:"))) != setting["was"]:
+    if registry == "limit" and (now := (await limits_of(request)).get(name.removeprefix("job:"))) != setting["was"]:
         raise Problem(
             RejectionCode.INVALID_STATE, f"the limit was {setting['was']} when this was found and is {now} now: look for advice again"
         )

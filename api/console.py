@@ -58,6 +58,7 @@ SHOWS = {
     "operations/retention": "RetentionPage",
     "operations/evidence": "EvidencePage",
     "insight": "InsightPage",
+    "insight/capacity": "CapacityPage",
     "insight/kpis": "KpisPage",
     "insight/reports": "ReportsPage",
     "insight/alerts": "AlertsPage",

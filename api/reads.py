@@ -56,13 +56,16 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures, heatmap, bottlenecks, variants, comparison, export, kpi_figures, kpi_promised, sla. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison, export, kpi_figures, kpi_promised, sla, loads. `given`: as the query has it."""
 
     async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
         """What a rule of an alert is held against by now: `(group, points)` of each group (`projections/alerts.py`)."""
 
     async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
         """When a rule of an alert would have fired."""
+
+    async def steps(self, until: datetime) -> Row:
+        """Of all tenants: visits of elements by hour, and the busiest minute (`projections/loads.py`)."""
 
     async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
         """How many instances of a process have ended in a year; without a tenant of all: `{tenant_id, process_id, ended}`."""
@@ -151,6 +154,7 @@ class SqlReads:
             held,
             insight,
             kpis,
+            loads,
             measures,
             retention,
             saved_reports,
@@ -187,9 +191,10 @@ class SqlReads:
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
-            "anomalies": anomalies.anomalies, "coming": anomalies.coming,
+            "anomalies": anomalies.anomalies, "coming": anomalies.coming, "loads": loads.loads,
             "kpi_figures": kpis.figures, "kpi_promised": kpis.promised, "sla": kpis.promises, "saved_report": saved_reports.run,
         }  # fmt: skip
+        self._steps = loads.steps
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
@@ -282,6 +287,10 @@ class SqlReads:
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         async with _told():
             return await self._insight[name](self.reader.of(tenant), tenant, given)
+
+    async def steps(self, until: datetime) -> Row:
+        async with _told():
+            return await self._steps(self.reader, until)
 
     async def ended(self, tenant: str | None = None, process: str = "") -> Sequence[Row]:
         async with _told():

@@ -20,6 +20,7 @@ from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
 from flowledger.api.learning import Learning
+from flowledger.api.loads import Loads
 from flowledger.api.moments import Moments
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.rates import Rates
@@ -106,6 +107,8 @@ class Services:
         self.moments = Moments()
         #: which projections don't catch up (`api/lag.py`); None: nobody looks
         self.lag: Lag | None = None
+        #: what steps cost the processes of this node (`api/loads.py`); None: nobody looks
+        self.loads: Loads | None = None
         #: brings what items of batches need (`api/preparing.py`); None: another door does
         self.preparing: Any = None
         self.subscribers = 0

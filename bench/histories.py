@@ -79,16 +79,18 @@ class History:
     """`cases`: how many instances; `days`: over how many days they begin; `partitions`: of the log; `open_share`: how many are left unfinished;
     `alike`: the versions don't differ; `steady`: an approval waits for two hours, half an hour more or less, instead of for a time
     that has no memory; `later`: from which share of the days on it waits twice as long (a planted drift); `terms`: (registry, name) -> record, KPIs and
-    calendars that are in force before the first of them."""
+    calendars that are in force before the first of them; `grow`: by which share more begin in each week than in the one before (a known growth)."""
 
     def __init__(
         self, seed: int = 1, cases: int = 500, days: float = 7, *, partitions: int = 1, tenants: Sequence[str] = TENANTS, open_share: float = 0.05,
         keep: bool = True, alike: bool = False, steady: bool = False, later: float = 2, terms: Mapping[tuple[str, str], dict[str, Any]] | None = None,
+        grow: float = 0.0,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.cases, self.days, self.partitions, self.tenants, self.open_share = cases, days, partitions, tenants, open_share
         self.truth: list[Case] = []
         self.alike, self.steady, self.later, self._keep, self.terms = alike, steady, later, keep, terms or {}
+        self.grow = grow
         self._keys = [0] * partitions
         self._definitions: dict[tuple[str, int], int] = {}
 
@@ -139,6 +141,8 @@ class History:
         for _ in range(self.cases):
             hour, day = us // HOUR % 24, (us - START_US) // DAY % 7
             busy = (1.6 if 7 <= hour < 19 else 0.4) * (1.4 if day == 0 else 0.5 if day >= 5 else 1.0)
+            if self.grow:
+                busy *= (1 + self.grow) ** ((us - START_US) / (7 * DAY))
             us += 1 + int(rng.expovariate(busy / mean))
             yield us
 

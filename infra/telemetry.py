@@ -284,6 +284,12 @@ class Telemetry:
             await self.others()
         return self.metrics.text(accept)
 
+    async def shipped(self) -> list[Any]:
+        """The figures of all processes of this node, one after the other (`Metrics.shipped`)."""
+        if self.others is not None:
+            await self.others()
+        return [*self.metrics.shipped(), *(family for shipped in self.metrics.others for family in shipped)]
+
     @classmethod
     def of(cls, settings: Settings) -> Telemetry:
         logs.configure(settings.log_level, settings.log_format, settings.node)

@@ -241,6 +241,7 @@ HTTP: dict[str, str] = {
     "POST /v1/predictions": "insight:write",
     "GET /v1/forecasts": "insight:read",
     "GET /v1/reports/anomalies": "insight:read",
+    "GET /v1/reports/capacity": "insight:read",
     "POST /v1/simulations": "insight:read",
     "GET /v1/advice": "insight:read",
     "GET /v1/advice/{id}": "insight:read",

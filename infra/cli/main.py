@@ -419,6 +419,7 @@ def _register() -> None:
         analysts,
         approvals,
         capabilities,
+        capacity,
         connectors,
         control,
         evidence,
@@ -458,6 +459,7 @@ def _register() -> None:
     app.add_typer(files.app, name="files", rich_help_panel=WORK)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    insight.app.command("capacity")(capacity.capacity)
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
     app.add_typer(kpis.app, name="kpis", rich_help_panel=LOOK)
     app.add_typer(reports.app, name="reports", rich_help_panel=LOOK)

@@ -403,6 +403,7 @@ class System:
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
         from flowledger.api.learning import Learning
+        from flowledger.api.loads import Loads
         from flowledger.api.preparing import Preparing
         from flowledger.api.reads import SqlReads
         from flowledger.api.retaining import Retaining
@@ -446,6 +447,9 @@ class System:
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")
         self._stack.callback(looking.cancel)
+        loads = self.services.loads = Loads(self.telemetry.shipped)
+        sampling = asyncio.create_task(loads.watch(), name="loads")
+        self._stack.callback(sampling.cancel)
         alerting = asyncio.create_task(Alerting(self.engine, self.services.reads, lag, self.settings.node).run(), name="alerts")
 
         async def stop_alerting() -> None:

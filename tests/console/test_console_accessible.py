@@ -25,6 +25,7 @@ PAGES = {
     "task history": "/tasks/{task}?tab=history",
     "alerts": "/insight/alerts",
     "kpis": "/insight/kpis",
+    "capacity": "/insight/capacity",
     "reports": "/insight/reports",
     "report builder": "/insight/reports?build=%7B%7D",
     **{f"insight {tab}": f"/insight?process=order&tab={tab}" for tab in ("forecast", "anomalies", "whatif")},

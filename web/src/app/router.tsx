@@ -40,6 +40,7 @@ const routes = [
   page("/operations/retention", () => import("~/pages/retention/RetentionPage"), "RetentionPage"),
   page("/operations/evidence", () => import("~/pages/evidence/EvidencePage"), "EvidencePage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
+  page("/insight/capacity", () => import("~/pages/insight/CapacityPage"), "CapacityPage"),
   page("/insight/kpis", () => import("~/pages/insight/KpisPage"), "KpisPage"),
   page("/insight/reports", () => import("~/pages/insight/ReportsPage"), "ReportsPage"),
   page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),

@@ -60,6 +60,9 @@ export function InsightPage() {
             <Button component={Link} to="/insight/kpis" size="xs" variant="default">
               {t("kpis.title")}
             </Button>
+            <Button component={Link} to="/insight/capacity" size="xs" variant="default">
+              {t("capacity.title")}
+            </Button>
             {alerts && (
               <Button component={Link} to="/insight/alerts" size="xs" variant="default">
                 {t("alerts.title")}
