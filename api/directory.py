@@ -90,8 +90,8 @@ async def get_entry(request: ApiRequest, kind: Kind, name: EntryName) -> Respons
 
 @put("/directory/{kind:str}/{name:str}", summary="Create or replace an entry of the directory")
 async def put_entry(request: ApiRequest, kind: Kind, name: EntryName, data: dict[str, Any]) -> Response[a.Stored]:
-    """Who may work: groups, roles, capabilities (with levels), permissions, place, calendar, max_concurrent, weight, active, resources; agents,
-    services and tools also job_type, endpoint and credential (a reference). A calendar: zone, days, holidays."""
+    """Who may work: groups, roles, capabilities (with levels), permissions, certified (for job types of level HIGH), place, calendar, max_concurrent,
+    weight, active, resources; agents, services and tools also job_type, endpoint and credential (a reference). A calendar: zone, days, holidays."""
     return await _put(request, "directory", f"{_kind(kind)}:{name}", data)
 
 

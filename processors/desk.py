@@ -265,6 +265,7 @@ class Desk:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
         for lane in list(state.job_listener):
+            passed = 0
             while state.ready.get(lane):
                 poller = pollers.next_for(lane)
                 if poller is None:
@@ -277,7 +278,11 @@ class Desk:
                 if isinstance(made, Decision) and made.events and not made.answer["jobs"]:  # it set a timer, or asked for permits
                     self.record(made.events, made.values, made.asked.tenant, b)
                 if not isinstance(made, Decision) or not made.answer.get("jobs"):
+                    passed += 1
+                    if isinstance(made, Decision) and made.answer.get("others") and passed < pollers.waiting(lane):
+                        continue  # these jobs aren't for this worker: the next in turn is asked
                     break
+                passed = 0
                 if self._observer is not None:
                     self._seen(request, b)
                 self.record(made.events, made.values, made.asked.tenant, b)

@@ -145,6 +145,9 @@ class Pollers:
                 return Turn(self, poller)
         return None
 
+    def waiting(self, lane: Lane) -> int:
+        return len(self.by_lane.get(lane, ()))
+
     def taken(self, turn: Turn, jobs: Jobs) -> None:
         """These are leased to it; `turn.deliver` says when that is on the log."""
         turn.jobs = jobs

@@ -39,6 +39,9 @@ class Pollers(Protocol):
     def next_for(self, lane: Lane) -> Any | None:
         """A `Poller` that still takes jobs."""
 
+    def waiting(self, lane: Lane) -> int:
+        """How many wait, those included that take no more by now."""
+
     def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:
         """These were leased to it; `deliver` says that it is on the log, or that nobody knows."""
 

@@ -16,7 +16,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import Request
 from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN, may
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import assignment, duties, index
+from flowledger.kernel.tasks import assignment, clearance, duties, index
 
 if TYPE_CHECKING:
     from flowledger.kernel.ledger.recording import Recording
@@ -41,6 +41,8 @@ def refuse(d: Recording, task: Task, move: str, fence: int = 0) -> Rejected | No
         return refused
     if move in OWN and may(d.request, SIGNED_IN) and (refused := _not_for_oneself(d, task, move)) is not None:
         return refused
+    if move in WORK and not (fence and task.worker) and (why := clearance.refusal(d.state, task, actor)):
+        return Rejected(RejectionCode.FORBIDDEN, why)
     if not actor or move not in HOLDERS or (fence and task.worker):
         return None
     details = task.details or {}

@@ -14,7 +14,7 @@ from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.holds import offer, withhold
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import guards, index, permits, stock
+from flowledger.kernel.tasks import clearance, guards, index, permits, stock
 
 
 def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
@@ -36,13 +36,15 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     if p.guards:
         wanted, wake_us = guards.room(p, e.job_type, lanes, wanted, d.facts.now_us)
         picker = guards.Picker(p, d.facts.now_us)
+    #: where task definitions say what a job asks of its worker
+    worker = clearance.Worker(p, d.envelope.actor) if "task_definition" in p.registry else None
     keys: list[int] = []
-    if wanted > 0:
-        scanned = 0
+    others = worker is not None and len(tenants) == 1 and bool(worker.lacks(tenants[0], e.job_type))
+    if wanted > 0 and not others:
+        scanned, looks = 0, bool(p.holding) or picker is not None or worker is not None
         for key in next(iter(lanes.values())) if len(lanes) == 1 else _by_priority(p, lanes, e.job_type, d.facts.now_us):
-            if (p.holding and holding.of_task(p, p.instances.get(p.tasks[key].instance), p.tasks[key])) or (
-                picker is not None and not picker.takes(p.tasks[key])
-            ):
+            if looks and not _goes(p, p.tasks[key], picker, worker):
+                others = others or (worker is not None and worker.refused)
                 scanned += 1
                 if scanned >= guards.SCAN_MAX:
                     break
@@ -50,10 +52,10 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
             keys.append(key)
             if len(keys) >= wanted:
                 break
-    if p.guards and p.meta.partitions > 1:
+    if p.guards and p.meta.partitions > 1 and not others:
         _ask(d, e, lanes, keys, picker)
     if not keys:
-        d.answer = {"jobs": []}
+        d.answer = {"jobs": [], "others": True} if others else {"jobs": []}  # another worker may get them
         if wake_us:
             guards.wake(d, f"job:{e.job_type}", e.job_type, wake_us)
         elif picker is not None and picker.wake_us:
@@ -70,6 +72,15 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
+
+
+def _goes(p: Partition, task: Task, picker: guards.Picker | None, worker: clearance.Worker | None) -> bool:
+    """Whether it may be handed out now, and to this worker."""
+    if p.holding and holding.of_task(p, p.instances.get(task.instance), task):
+        return False
+    if worker is not None and not worker.takes(task):
+        return False
+    return picker is None or picker.takes(task)
 
 
 def peek(d: Decision, e: c.PeekTasks) -> Rejected | None:

@@ -156,6 +156,8 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
     elif registry == profiles.REGISTRY and "@" not in name:
         target = f"{profiles.TARGET}{name}"
     else:
+        if registry == "directory" and "task_definition" in p.registry:
+            p.job_listener.update(p.ready)  # whoever waits may be certified by now
         return
     config = _config(p, target)
     if config is not None:

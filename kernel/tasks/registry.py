@@ -17,6 +17,7 @@ from flowledger.kernel.tasks import (
     assignment,
     calendars,
     capabilities,
+    clearance,
     clock,
     guards,
     privacy,
@@ -33,7 +34,7 @@ TYPES = frozenset(
     "human_task user_task service_task script_task send_task receive_task manual_task business_rule_task call_activity sub_process".split()
 )
 _WHO = frozenset(
-    "name email groups roles capabilities capabilities_down permissions place calendar max_concurrent weight active kind endpoint credential job_type "
+    "name email groups roles capabilities capabilities_down permissions certified place calendar max_concurrent weight active kind endpoint credential job_type "
     "fallback resources load_balancing metadata".split()
 )
 _GROUP = frozenset("name description parent leads email metadata".split())
@@ -92,6 +93,7 @@ def _who(value: dict[str, Any]) -> list[str]:
     out = unknown(value, _WHO, "record")
     if value.get("kind") is not None and value["kind"] not in assignment.KINDS:
         out.append(f"kind: expected one of {', '.join(assignment.KINDS)}, found {shown(value['kind'])}")
+    out += clearance.certified_problems(value.get("certified"))
     if value.get("max_concurrent") is not None:
         out += _count(value["max_concurrent"], "max_concurrent", 1)
     if value.get("load_balancing") is not None:
@@ -172,7 +174,7 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
         if isinstance(execution, dict):
             if execution.get("mode") is not None and execution["mode"] not in MODES:
                 out.append(f"execution.mode: expected one of {', '.join(MODES)}, found {shown(execution['mode'])}")
-            out += _limits(execution, "execution")
+            out += _limits(execution, "execution") + clearance.problems(execution)
             out += [f"execution: {p}" for p in retries.normalise(_retry_words(execution))[1]]
     return out
 
