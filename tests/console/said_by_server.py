@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from flowledger.api.problems import BY_STATUS, STATUS
-from tools.validation_page import text_of
 
 from .conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+from validation_page import text_of
 
 #: calls that refuse, and which of their arguments is the sentence
 REFUSES = {"Rejected": 1, "Problem": 1, "malformed": 0, "senseless": 0, "Senseless": 0, "_refused": 0}
