@@ -121,8 +121,7 @@ class Histories:
 
 def needs(models: list[Row]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """(kind, id) of what these models call by name, and of what they define."""
-    import re
-
+    from flowledger.kernel.elements.calls import calls_of
     from flowledger.kernel.model import read
     from flowledger.kernel.model.encodings import utf8
     from flowledger.kernel.model.graph import contents
@@ -131,15 +130,7 @@ def needs(models: list[Row]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]
     defined: set[tuple[str, str]] = set()
     for m in models:
         graph, _ = read(utf8(m["content"]), m["name"])
-        if graph is None:
-            continue
-        defined |= {(kind, id) for kind, id, _, _ in contents(graph)}
-        for process in graph.processes.values():
-            for node in process.nodes.values():
-                config = node.config if isinstance(node.config, dict) else {}
-                for kind, word in (("process", "process"), ("decision", "decision")):
-                    text = getattr(config.get(word), "static", None)
-                    if isinstance(text, str) and text:
-                        called.add((kind, text))
-        called |= {("form", id) for id in re.findall(r'formId="([^"]+)"', m["content"])}
+        if graph is not None:
+            defined |= {(kind, id) for kind, id, _, _ in contents(graph)}
+            called |= {(call.kind, call.id) for call in calls_of(graph)}
     return called, defined
