@@ -26,7 +26,9 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 SCHEMES = {"http": 80, "https": 443}
 #: what else is spoken to the outside, by words that rules may name
-SERVICES = {"postgresql": 5432, "mysql": 3306, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379, "imap": 993, "mongodb": 27017}
+SERVICES = {
+    "postgresql": 5432, "mysql": 3306, "oracle": 1521, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379, "imap": 993, "mongodb": 27017,
+}  # fmt: skip
 URL_CHARS_MAX = 8_192
 #: addresses that were looked at and are remembered, and how long one of them may be
 KNOWN_MAX, KNOWN_CHARS_MAX = 1_000, 500

@@ -29,14 +29,18 @@ def _ordered(value: Any) -> Any:
 
 
 class SqlConfig(Config):
-    """Asks a PostgreSQL, MySQL or MariaDB database, or changes something there."""
+    """Asks a PostgreSQL, MySQL, MariaDB or Oracle database, or changes something there."""
 
     model_config = ConfigDict(title="SQL")
 
-    database_type: Literal["postgresql", "mysql"] = Field("postgresql", description="mysql: MySQL or MariaDB", title="Kind of database")
+    database_type: Literal["postgresql", "mysql", "oracle"] = Field(
+        "postgresql", description="mysql: MySQL or MariaDB", title="Kind of database"
+    )
     host: Host = Field(description="Name or address of the server", title="Host")
-    port: Port | None = Field(None, description="Empty: 5432 of PostgreSQL, 3306 of MySQL", title="Port")
-    database: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="Name of the database", title="Database")
+    port: Port | None = Field(None, description="Empty: 5432 of PostgreSQL, 3306 of MySQL, 1521 of Oracle", title="Port")
+    database: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        description="Name of the database; of Oracle its service", title="Database"
+    )
     username: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="Who we are to the server", title="User")
     password: Secret | None = Field(None, description="A reference: {{secrets.NAME}}", title="Password")
     tls: Tls = Field("verify", description="verify: TLS, and the server is who it says; off: only where the way is safe", title="TLS")

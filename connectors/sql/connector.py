@@ -25,6 +25,10 @@ def driver_of(kind: str) -> Driver:
         from flowledger.connectors.sql.mysql import MySql
 
         return MySql()
+    if kind == "oracle":
+        from flowledger.connectors.sql.oracle import Oracle
+
+        return Oracle()
     from flowledger.connectors.sql.postgresql import PostgreSql
 
     return PostgreSql()
@@ -42,7 +46,7 @@ class SqlConnector:
         try:
             driver = driver_of(kind)
         except ImportError:
-            raise reach.lacking("aiomysql") from None
+            raise reach.lacking("oracledb" if kind == "oracle" else "aiomysql") from None
         async with reach.within(config.timeout_in_seconds, call):
             places = await reach.addresses(call, kind, config.host, config.port or SERVICES[kind])
             parameters = {**config.parameters, KEY: call.key}
