@@ -164,7 +164,7 @@ export const calls: Record<string, string> = {
   "Name of the tool, as the server has it": "Name des Werkzeugs, wie ihn der Server hat",
   "A context, checked against the tool's schema": "Ein Kontext, geprüft gegen das Schema des Werkzeugs",
   "Errors of the tool": "Fehler des Werkzeugs",
-  "A tool that fails: an incident, or an answer": "Ein Werkzeug, das scheitert: ein Vorfall, oder eine Antwort",
+  "A tool that fails: an incident, or an answer": "Ein Werkzeug, das scheitert: eine Störung, oder eine Antwort",
   "Call again": "Noch einmal aufrufen",
   "After a call whose outcome isn't known: tools that say they may be called again, all, none": "Nach einem Aufruf, dessen Ausgang nicht bekannt ist: Werkzeuge, die sich für wiederholbar erklären, alle, keines",
   "Headers of the requests": "Kopfzeilen der Anfragen",

@@ -27,7 +27,7 @@ export const messages: Record<string, string> = {
   Persistent: "Dauerhaft",
   "It outlives a restart of the broker, in a durable queue": "Sie überdauert einen Neustart des Brokers, in einer dauerhaften Warteschlange",
   "Must be routed": "Muss ankommen",
-  "A message that no queue gets is an incident": "Eine Nachricht, die keine Warteschlange bekommt, ist ein Vorfall",
+  "A message that no queue gets is an incident": "Eine Nachricht, die keine Warteschlange bekommt, ist eine Störung",
   "AMQP 1.0: send a message": "AMQP 1.0: eine Nachricht senden",
   "Sends a message to a broker that speaks AMQP 1.0: Artemis, ActiveMQ, Qpid, Solace, IBM MQ, RabbitMQ.": "Sendet eine Nachricht an einen Broker, der AMQP 1.0 spricht: Artemis, ActiveMQ, Qpid, Solace, IBM MQ, RabbitMQ.",
   "Application properties": "Eigenschaften der Anwendung",
