@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from .conftest import Served, missing
+from .test_console_catalogue import WEB, texts
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-010", "APG-UI-008")]
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+#: of texts; each page brings those that it says
+KEYS = {key for key in texts(*(f.stem for f in (WEB / "i18n").glob("en*.ts"))) if "." in key}
 #: what draws itself and can't be told otherwise: Swagger UI's page, and the sheet of dmn-js
 FOREIGN = [[".fl-api"], [".fl-dmn"]]
 PAGES = {
@@ -123,8 +126,9 @@ def sound(page: Any) -> None:
 
 
 def accessible(page: Any) -> None:
-    """As it is, in the dark, on a tablet, and on a phone, which nothing is wider than."""
+    """As it is, in the dark, on a tablet, and on a phone, which nothing is wider than. What is read are words, no keys of texts that nobody has loaded."""
     found = looked_at(page)
+    found += [f"no text was there for {key}" for key in sorted(KEYS & set(page.evaluate("document.body.innerText").split()))]
     page.emulate_media(color_scheme="dark")
     found += [f"dark: {x}" for x in looked_at(page)]
     for width, height in ((820, 1180), (390, 844)):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Served
+from .test_console_connector_texts import GERMAN, SAME
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-002")]
 
@@ -86,6 +87,28 @@ def test_the_panel_of_a_process_and_of_a_form_speaks_german(server: Served, open
     # the designer's findings are the server's, in English
     left["process"] = [x for x in left["process"] if "error path" not in x and "error boundary" not in x and x != "TASK_WITHOUT_ERROR_PATH"]
     assert left == {"process": [], "form": []}
+
+
+def test_building_blocks_and_connectors_speak_german(server: Served, open_page: Callable[..., Any]) -> None:
+    draft = server.call(
+        "POST", "/v1/drafts", {"name": "german blocks", "kind": "process", "content": (EXAMPLES / "order.bpmn").read_text()}, actor="rita"
+    )["id"]
+    gallery, panel, listed = [], [], []
+    for language, take in (("en", "Use Mail (SMTP)"), ("de", "E-Mail (SMTP) nehmen")):
+        page = open_page(f"/designer/{draft}?tab=blocks", language=language, actor="rita")
+        page.get_by_role("button", name=take).wait_for()
+        gallery.append(said(page))
+        page.get_by_role("button", name=take).click()
+        page.get_by_role("tab", name="Properties" if language == "en" else "Eigenschaften").click()
+        page.locator(".bio-properties-panel-header-template-name, .bio-properties-panel-header-type").first.wait_for()
+        panel.append(opened(page))
+        page = open_page("/operations?tab=connectors", language=language)
+        page.get_by_role("group", name="GraphQL").wait_for()
+        listed.append(said(page))
+    drawn = SAME | {"german blocks", "Powered by bpmn.io", "Order", "TASK_WITHOUT_ERROR_PATH"}
+    assert gallery[0] & gallery[1] <= drawn
+    assert listed[0] & listed[1] <= SAME | {"Webhooks", "io.camunda:http-json:1"}
+    assert len(panel[0] & GERMAN.keys()) > 20 and panel[1] & GERMAN.keys() <= drawn, "fields of the template"
 
 
 def test_a_decision_speaks_german(server: Served, open_page: Callable[..., Any]) -> None:

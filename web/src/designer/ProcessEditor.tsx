@@ -128,7 +128,7 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
         }
         setEmpty(begins(m));
         tell.current.onReady(editor);
-        get("elementTemplatesLoader").setTemplates(await templates());
+        get("elementTemplatesLoader").setTemplates(await templates(language));
       })
       .catch((e: Error) => !over && tell.current.onFailed(e.message));
     return () => {

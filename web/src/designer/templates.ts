@@ -1,5 +1,6 @@
 /** Element templates: those of the server's connectors, and files that this browser was given (Camunda's JSON format). */
 import { get } from "~/api/client";
+import { wordsOfConnectors } from "~/i18n/connectors";
 import { storage } from "~/shared/storage";
 
 export interface Template {
@@ -44,11 +45,12 @@ export function add(more: Template[]) {
   storage.setItem(KEY, JSON.stringify([...kept, ...more].slice(-MOST)));
 }
 
-/** A server that does not answer leaves those of this browser. */
-export async function templates(): Promise<Template[]> {
+/** Those of connectors in the reader's language. A server that does not answer leaves those of this browser. */
+export async function templates(language: string): Promise<Template[]> {
   fromServer ??= ofConnectors().catch(() => {
     fromServer = undefined;
     return [];
   });
-  return [...(await fromServer), ...own()];
+  const [ofServer, words] = await Promise.all([fromServer, wordsOfConnectors(language)]);
+  return [...ofServer.map(words), ...own()];
 }

@@ -1,6 +1,5 @@
 export const audit: Record<string, string> = {
   "retention.title": "Aufbewahrung",
-  "retention.link": "Aufbewahrung",
   "retention.what": "Wie lange aufbewahrt wird, was zu Ende ist: ganze Instanzen und geschützte Werte einer Klasse. Teil von",
   "retention.maynot": "Sie dürfen Regeln der Aufbewahrung nicht sehen.",
   "retention.rules": "Regeln",
@@ -61,7 +60,6 @@ export const audit: Record<string, string> = {
   "span.seconds": "{n} Sekunden",
   "span.seconds.one": "{n} Sekunde",
   "evidence.title": "Nachweise",
-  "evidence.link": "Nachweise",
   "evidence.what": "Für die Prüfung: wer wonach fragte, Konflikte von Pflichten, was Regeln sagten, wer was darf. Teil von",
   "evidence.maynot": "Sie dürfen Nachweise nicht sehen.",
   "evidence.report": "Wer wonach fragte",

@@ -1,4 +1,6 @@
 export const platform: Record<string, string> = {
+  "retention.link": "Aufbewahrung",
+  "evidence.link": "Nachweise",
   "operations.connectors": "Konnektoren",
   "operations.capabilities": "Fähigkeiten",
   "operations.tenants": "Mandanten",

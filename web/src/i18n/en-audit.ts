@@ -1,6 +1,5 @@
 export const audit: Record<string, string> = {
   "retention.title": "Retention",
-  "retention.link": "Retention",
   "retention.what": "For how long what has ended is kept: whole instances, and protected values of a class. Part of",
   "retention.maynot": "You may not see rules of retention.",
   "retention.rules": "Rules",
@@ -61,7 +60,6 @@ export const audit: Record<string, string> = {
   "span.seconds": "{n} seconds",
   "span.seconds.one": "{n} second",
   "evidence.title": "Evidence",
-  "evidence.link": "Evidence",
   "evidence.what": "For auditors: who asked for what, conflicts of duties, what rules said, who may do what. Part of",
   "evidence.maynot": "You may not see evidence.",
   "evidence.report": "Who asked for what",

@@ -1,4 +1,6 @@
 export const platform: Record<string, string> = {
+  "retention.link": "Retention",
+  "evidence.link": "Evidence",
   "operations.connectors": "Connectors",
   "operations.capabilities": "Capabilities",
   "operations.tenants": "Tenants",

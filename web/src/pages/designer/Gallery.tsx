@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Editor } from "~/designer/editor";
 import * as store from "~/designer/templates";
-import { useText } from "~/i18n";
+import { useLanguage, useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 
 /** Building blocks: templates of the server's connectors and of files. One is put onto the selected element, or stands beside as a new one. */
@@ -12,14 +12,15 @@ export function Gallery({ editor, selected }: { editor: Editor | undefined; sele
   const client = useQueryClient();
   const [filter, setFilter] = useState("");
   const [wrong, setWrong] = useState<string>();
-  const q = useQuery({ queryKey: ["templates"], queryFn: () => store.templates() });
+  const { language } = useLanguage();
+  const q = useQuery({ queryKey: ["templates", language], queryFn: () => store.templates(language) });
   const taken = async (file: File | null) => {
     if (!file) return;
     try {
       store.add(store.read(await file.text()));
       setWrong(undefined);
       await client.invalidateQueries({ queryKey: ["templates"] });
-      editor?.templates?.(await store.templates());
+      editor?.templates?.(await store.templates(language));
     } catch (e) {
       setWrong(t("designer.blocks.wrong", { name: file.name, why: (e as Error).message }));
     }

@@ -123,7 +123,7 @@ function Stuck({ rows }: { rows: Rows<"incidents"> }) {
       {rows.map((i) => (
         <div key={i.id}>
           <Group justify="space-between" wrap="nowrap" gap="xs">
-            <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance ?? "" }} search={{ element: i.element ?? "" }} {...props} />} className="fl-cut">
+            <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance ?? "" }} search={{ element: i.element ?? "", tab: "incidents" }} {...props} />} className="fl-cut">
               {i.element_name ?? i.element} · {i.code}
             </Anchor>
             <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
@@ -131,7 +131,7 @@ function Stuck({ rows }: { rows: Rows<"incidents"> }) {
             </Text>
           </Group>
           <Text size="xs" c="dimmed" lineClamp={2}>
-            {i.message}
+            {i.process} · {i.message}
           </Text>
         </div>
       ))}

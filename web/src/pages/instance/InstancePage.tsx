@@ -114,7 +114,7 @@ export function InstancePage() {
   const onAt = (position: string | undefined) => set({ at: position });
   const moment = { events, element: search.element, at };
   const parts: Record<(typeof TABS)[number], () => ReactNode> = {
-    now: () => (state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />),
+    now: () => (state.data ? <Waits state={state.data} element={search.element} names={names} onIncidents={() => set({ tab: "incidents" })} /> : <Waiting />),
     incidents: () => <Incidents instance={id} element={search.element} names={names} moment={then} />,
     variables: () => (state.data ? <Variables state={state.data} {...moment} names={names} /> : <Waiting />),
     work: () => <Work instance={id} element={search.element} names={names} moment={then} />,

@@ -34,29 +34,39 @@ export function TimeSlider({ events, at, onAt }: { events: HistoryEvent[]; at?: 
       </ActionIcon>
     </Tooltip>
   );
+  const told = (
+    <>
+      {index + 1}/{last + 1} · {now && t(`event.${now.type}`)} · <When at={now?.time} />
+    </>
+  );
   return (
-    <Group gap="xs" mt="xs" wrap="nowrap" role="group" aria-label={t("slider.label")}>
-      {button(t("slider.first"), "first", 0, index === 0)}
-      {button(t("slider.back"), "back", index - 1, index === 0)}
-      <Tooltip label={t(playing ? "slider.pause" : "slider.play")}>
-        <ActionIcon
-          variant="light"
-          aria-label={t(playing ? "slider.pause" : "slider.play")}
-          onClick={() => {
-            if (!playing && index >= last) go.current(0);
-            setPlaying(!playing);
-          }}
-        >
-          <Icon name={playing ? "pause" : "play"} size={15} />
-        </ActionIcon>
-      </Tooltip>
-      {button(t("slider.next"), "forward", index + 1, index >= last)}
-      {button(t("slider.last"), "last", last, index >= last)}
-      <Slider flex={1} min={0} max={last} step={1} value={index} onChange={(n) => go.current(n)} label={(n) => (events[n] ? t(`event.${events[n].type}`) : "")} size="sm" thumbLabel={t("slider.label")} aria-label={t("slider.label")} />
-      <Text size="xs" w={190} className="fl-cut" visibleFrom="sm">
-        {index + 1}/{last + 1} · {now && t(`event.${now.type}`)} · <When at={now?.time} />
+    <>
+      <Group gap="xs" mt="xs" wrap="nowrap" role="group" aria-label={t("slider.label")}>
+        {button(t("slider.first"), "first", 0, index === 0)}
+        {button(t("slider.back"), "back", index - 1, index === 0)}
+        <Tooltip label={t(playing ? "slider.pause" : "slider.play")}>
+          <ActionIcon
+            variant="light"
+            aria-label={t(playing ? "slider.pause" : "slider.play")}
+            onClick={() => {
+              if (!playing && index >= last) go.current(0);
+              setPlaying(!playing);
+            }}
+          >
+            <Icon name={playing ? "pause" : "play"} size={15} />
+          </ActionIcon>
+        </Tooltip>
+        {button(t("slider.next"), "forward", index + 1, index >= last)}
+        {button(t("slider.last"), "last", last, index >= last)}
+        <Slider flex={1} min={0} max={last} step={1} value={index} onChange={(n) => go.current(n)} label={(n) => (events[n] ? t(`event.${events[n].type}`) : "")} size="sm" thumbLabel={t("slider.label")} aria-label={t("slider.label")} />
+        <Text size="xs" miw={190} maw={320} className="fl-cut" visibleFrom="sm">
+          {told}
+        </Text>
+        <SegmentedControl size="xs" value={speed} onChange={setSpeed} data={["1", "2", "5", "20"].map((s) => ({ value: s, label: `${s}×` }))} visibleFrom="md" aria-label={t("slider.speed")} />
+      </Group>
+      <Text size="xs" hiddenFrom="sm">
+        {told}
       </Text>
-      <SegmentedControl size="xs" value={speed} onChange={setSpeed} data={["1", "2", "5", "20"].map((s) => ({ value: s, label: `${s}×` }))} visibleFrom="md" aria-label={t("slider.speed")} />
-    </Group>
+    </>
   );
 }

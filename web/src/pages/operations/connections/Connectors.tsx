@@ -7,6 +7,7 @@ import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
 import type { RowOf, TaskRow } from "~/api/types";
 import { useText } from "~/i18n";
+import { useConnectorText } from "~/i18n/connectors";
 import { Icon } from "~/shared/icons";
 import { save } from "~/shared/save";
 import { Answer, Empty, Failed } from "~/shared/states";
@@ -68,15 +69,16 @@ interface Counted {
 
 function ConnectorCard({ of: c, open, counted }: { of: Connector; open: boolean; counted?: Counted[] }) {
   const t = useText();
+  const say = useConnectorText();
   const navigate = useNavigate();
   const sum = (f: (i: Counted) => number | null | undefined) => (counted ?? []).reduce((all, i) => all + (f(i) ?? 0), 0);
   const attempts = sum((i) => i.attempts);
   const took = counted?.find((i) => i.working_time?.mean_ms != null)?.working_time?.mean_ms;
   const take = async () => save(`${c.name}.element-template.json`, "application/json", JSON.stringify(await get(`/connectors/${c.name}/template`), null, 1));
   return (
-    <Paper withBorder p="sm" mb="xs" role="group" aria-label={c.title}>
+    <Paper withBorder p="sm" mb="xs" role="group" aria-label={say(c.title)}>
       <Group gap="xs">
-        <Text fw={600}>{c.title}</Text>
+        <Text fw={600}>{say(c.title)}</Text>
         <span className="fl-mono">{c.job_type}</span>
         {c.aliases.map((a) => (
           <Badge key={a} size="sm" variant="light" color="gray" tt="none">
@@ -84,8 +86,8 @@ function ConnectorCard({ of: c, open, counted }: { of: Connector; open: boolean;
           </Badge>
         ))}
       </Group>
-      <Text size="sm" c="dimmed" lang="en">
-        {c.description}
+      <Text size="sm" c="dimmed">
+        {say(c.description)}
       </Text>
       <Group gap="md" mt={4}>
         {attempts > 0 ? (
