@@ -140,7 +140,8 @@ async def _taken(request: ApiRequest, to: Holder, name: str) -> dict[str, Any]:
     if announced.isascii() and announced.isdecimal() and int(announced) > blobs.bytes_max:
         raise Problem("BODY_TOO_LARGE", f"a file has at most {blobs.bytes_max} bytes", status=413)
     with _told():
-        kept = await blobs.put(to.tenant, _pieces(request))
+        kept = await blobs.put(to.tenant, _pieces(request), to.s.storage.room(to.tenant))
+    to.s.storage.took(to.tenant, kept.size)
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     media_type = kind.lower() if _KIND.fullmatch(kind) else PLAIN
     return {"name": name, "uri": uri_of(kept.sha256), "media_type": media_type, "size": kept.size, "sha256": kept.sha256}

@@ -88,6 +88,9 @@ class Reads(Protocol):
     async def belongings(self, tenant: str) -> Row:
         """What a tenant has that may go on: `{instances, tasks, definitions, position}`."""
 
+    async def stored(self, tenant: str) -> int:
+        """Bytes of a tenant's rows."""
+
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
@@ -197,7 +200,7 @@ class SqlReads:
         self._steps = loads.steps
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses
-        self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
+        self._mark, self._count, self._belongings, self._stored = held.mark, held.count, held.belongings, held.stored
         self._unprepared = batches.unprepared
         self._of_keys, self._places_of = subjects.of_keys, subjects.places_of
         self._retention = retention
@@ -269,6 +272,10 @@ class SqlReads:
     async def belongings(self, tenant: str) -> Row:
         async with _told():
             return await self._belongings(self.reader.of(tenant), tenant)
+
+    async def stored(self, tenant: str) -> int:
+        async with _told():
+            return await self._stored(self.reader.of(tenant), tenant)
 
     async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
         async with _told():

@@ -27,6 +27,7 @@ from flowledger.api.rates import Rates
 from flowledger.api.reads import Reads
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, operation_of, origin_of
 from flowledger.api.room import Room
+from flowledger.api.storage import Storage
 from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, ListRecords, partition_of_key, partition_of_text
@@ -60,6 +61,8 @@ class Services:
 
     def __init__(self, client: Client, reads: Reads, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.client, self.reads, self.settings = client, reads, settings
+        #: what tenants have stored, and who has no room left
+        self.storage = Storage(self)
         self.telemetry = telemetry or Telemetry()
         #: who a request is from; an authenticator takes its place
         self.identify: Callable[[ASGIConnection[Any, Any, Any, Any]], Caller] = caller_from_headers
@@ -154,6 +157,8 @@ class Services:
             id = f"{caller.tenant}/{id}"
         if id and beside:
             id = f"{id}/{beside}"
+        if self.storage.full and (refused := self.storage.refused(command, caller.tenant)) is not None:
+            raise problem_of(refused)
         timeout_s = (wait_ms or self.settings.command_timeout_ms) / 1000
         if not beside and connection.scope.get("query_string"):
             plan = previews.asked(connection) or plan

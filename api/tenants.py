@@ -48,12 +48,13 @@ class JobsBody(Body):
 class QuotasBody(Body):
     """Over all partitions. `instances`: how many run at once, called ones aside; `starts`: how many begin in a time. Others are pending, and begin in order. `waiting`:
     how many may be pending in each partition (1,000 unless it is said); where more come callers get 429. `share`: where several tenants want more than a partition
-    can do, how much it gets next to one that has 1."""
+    can do, how much it gets next to one that has 1. `storage`: bytes of its files and rows; with more nothing new begins (429)."""
 
     instances: Annotated[int, Meta(ge=1, le=1_000_000_000)] | UnsetType = UNSET
     starts: Rate | UnsetType = UNSET
     waiting: Annotated[int, Meta(ge=1, le=WAITING_MAX)] | UnsetType = UNSET
     share: Annotated[int, Meta(ge=1, le=SHARE_MAX)] | UnsetType = UNSET
+    storage: Annotated[int, Meta(ge=1, le=1_000_000_000_000_000)] | UnsetType = UNSET
 
 
 class ChangeBody(Body):
@@ -143,8 +144,10 @@ async def get_tenant(request: ApiRequest, name: TenantPath) -> Response[a.Tenant
     """With its limit of work, and what it has that may go on."""
     value, s = await _tenant(request, name), services_of(request)
     limit = None if name == DEFAULT else await s.record(request, "limit", f"tenant:{name}")
-    has = await s.reads.belongings("" if name == DEFAULT else name)
+    tenant = "" if name == DEFAULT else name
+    has = await s.reads.belongings(tenant)
     position = has.pop("position", None)
+    has["storage"] = (await s.storage.measure(tenant))._asdict()
     return reply(_view(name, value, jobs=limit, has=has, position=position))
 
 

@@ -25,10 +25,18 @@ class Stored(msgspec.Struct, kw_only=True):
     version: int | None = None
 
 
+class TenantStored(msgspec.Struct, kw_only=True):
+    """Bytes: of files that are kept beside the ledger, and of rows."""
+
+    files: int
+    rows: int
+
+
 class TenantHas(msgspec.Struct, kw_only=True):
     instances: int
     tasks: int
     definitions: int
+    storage: TenantStored | None = None
 
 
 class Tenant(msgspec.Struct, kw_only=True):

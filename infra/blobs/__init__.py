@@ -53,8 +53,12 @@ class Blobs:
         #: area -> (until when it is believed, files)
         self._counts: dict[str, tuple[float, int]] = {}
 
-    async def put(self, tenant: str, pieces: AsyncIterator[bytes]) -> Blob:
-        """Raises: TooLarge, Full, and what `pieces` raises; nothing is kept then."""
+    async def used(self, tenant: str) -> int:
+        """Bytes of a tenant's files."""
+        return await asyncio.to_thread(lambda: sum(k.size for k in self.store.kept(area(tenant))))
+
+    async def put(self, tenant: str, pieces: AsyncIterator[bytes], room: int | None = None) -> Blob:
+        """`room`: bytes that the tenant may still store. Raises: TooLarge, Full, and what `pieces` raises; nothing is kept then."""
         of = area(tenant)
         await self._room(of)
         handle, path = await asyncio.to_thread(self._begun)
@@ -65,6 +69,8 @@ class Blobs:
                     size += len(piece)
                     if size > self.bytes_max:
                         raise TooLarge(f"a file has at most {self.bytes_max} bytes")
+                    if room is not None and size > room:
+                        raise Full(f"the tenant's quota of storage has room for {max(0, room)} bytes, and the file has more")
                     digest.update(piece)
                     await asyncio.to_thread(file.write, piece)
             found = Blob(digest.hexdigest(), size)

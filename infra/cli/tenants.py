@@ -53,6 +53,8 @@ Share = Annotated[
     int | None, typer.Option("--share", min=1, max=100, help="Shares of what partitions can do, where several tenants want more")
 ]
 
+Storage = Annotated[int | None, typer.Option("--storage", min=1, metavar="BYTES", help="What its files and rows may take")]
+
 
 def _rate(name: str, given: str) -> dict[str, int]:
     most, _, per_ms = given.partition("/")
@@ -62,11 +64,19 @@ def _rate(name: str, given: str) -> dict[str, int]:
 
 
 def _limits(
-    concurrency: int | None, rate: str | None, instances: int | None, starts: str | None, waiting: int | None, share: int | None
+    concurrency: int | None,
+    rate: str | None,
+    instances: int | None,
+    starts: str | None,
+    waiting: int | None,
+    share: int | None,
+    storage: int | None,
 ) -> dict[str, Any]:
     jobs: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
     jobs |= {} if rate is None else {"rate": _rate("rate", rate)}
-    quotas: dict[str, Any] = {k: v for k, v in (("instances", instances), ("waiting", waiting), ("share", share)) if v is not None}
+    quotas: dict[str, Any] = {
+        k: v for k, v in (("instances", instances), ("waiting", waiting), ("share", share), ("storage", storage)) if v is not None
+    }
     quotas |= {} if starts is None else {"starts": _rate("starts", starts)}
     return ({"jobs": jobs} if jobs else {}) | ({"quotas": quotas} if quotas else {})
 
@@ -92,6 +102,7 @@ def make(
     starts: Starts = None,
     waiting: Waiting = None,
     share: Share = None,
+    storage: Storage = None,
     reason: Reason = "",
     server: ServerUrl = "",
     json: Json = False,
@@ -101,7 +112,7 @@ def make(
         "name": name,
         "reason": reason,
         **({"title": title} if title else {}),
-        **_limits(concurrency, rate, instances, starts, waiting, share),
+        **_limits(concurrency, rate, instances, starts, waiting, share, storage),
     }
     _done(server, "POST", "/v1/tenants", body, f"tenant {name} is made", json)
 
@@ -116,6 +127,7 @@ def change(
     starts: Starts = None,
     waiting: Waiting = None,
     share: Share = None,
+    storage: Storage = None,
     no_limit: Annotated[bool, typer.Option("--no-limit", help="Neither jobs nor instances have a limit any more")] = False,
     unknown: Annotated[str | None, typer.Option("--unknown", help="Of default: accept or refuse tenants that nobody has made")] = None,
     reason: Reason = "",
@@ -123,7 +135,7 @@ def change(
     json: Json = False,
 ) -> None:
     """Change a tenant. What isn't said stays; limits of jobs and of instances are each said as a whole."""
-    body: dict[str, Any] = {"reason": reason, **_limits(concurrency, rate, instances, starts, waiting, share)}
+    body: dict[str, Any] = {"reason": reason, **_limits(concurrency, rate, instances, starts, waiting, share, storage)}
     body |= {"title": title} if title is not None else {}
     body |= {"unknown": unknown} if unknown is not None else {}
     body |= {"jobs": {}, "quotas": {}} if no_limit else {}

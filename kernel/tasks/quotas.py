@@ -18,8 +18,8 @@ from flowledger.kernel.tasks import permits, stock
 
 PREFIX = stock.INSTANCES
 #: fields of a tenant's quotas
-FIELDS = frozenset({"instances", "share", "starts", "waiting"})
-#: of those, what is said of instances; a share is of turns (`processors/inbox.py`)
+FIELDS = frozenset({"instances", "share", "starts", "storage", "waiting"})
+#: of those, what is said of instances; a share is of turns (`processors/inbox.py`), storage is looked at by doors (`api/storage.py`)
 COUNTED = frozenset({"instances", "starts", "waiting"})
 #: instances of a tenant that wait in a partition, unless its quotas say another number; and the highest
 WAITING, WAITING_MAX = 1_000, 10_000

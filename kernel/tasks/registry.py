@@ -191,7 +191,7 @@ def quota_problems(value: Any) -> list[str]:
     out = unknown(value, quotas.FIELDS, "quotas")
     if out or not isinstance(value, dict):
         return out
-    for word in ("instances", "waiting"):
+    for word in ("instances", "waiting", "storage"):
         if value.get(word) is not None:
             out += _count(value[word], f"quotas.{word}", 1)
     if value.get("share") is not None:

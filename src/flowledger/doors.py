@@ -75,14 +75,15 @@ async def grpc(
     refusals: Any,
     rates: Any = None,
     second: Mapping[str, str] | None = None,
+    storage: Any = None,
 ) -> Any:
-    """The gateway's server. `place`: host and port; `refusals`: who counts what is not let in, of a process with an API."""
+    """The gateway's server. `place`: host and port; `refusals`, `storage`: who counts what is not let in, and who has room, of a process with an API."""
     from flowledger.api.grpc.gateway import Gateway
     from flowledger.api.grpc.http2 import listen
 
     tracer = telemetry.tracer if telemetry.tracer.on else None
     gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals, rates=rates)
-    gateway.second = second or {}
+    gateway.second, gateway.storage = second or {}, storage
     return await listen(gateway, *place, tls=tls, sock=listener)
 
 

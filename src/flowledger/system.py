@@ -469,6 +469,8 @@ class System:
         preparing = self.services.preparing = Preparing(self.services)
         bringing = asyncio.create_task(preparing.run(), name="preparing")
         self._stack.callback(bringing.cancel)
+        storing = asyncio.create_task(self.services.storage.run(), name="storage")
+        self._stack.callback(storing.cancel)
         sweeping = asyncio.create_task(files.sweeping(self.services), name="files")
         self._stack.callback(sweeping.cancel)
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS, *plugin_list.HANDLERS]
@@ -542,6 +544,7 @@ class System:
                 **dict.fromkeys(self.settings.step_up, "a fresh proof by a passkey"),
                 **dict.fromkeys(self.settings.second_person, "a second person"),
             },
+            self.services.storage if self.services is not None else None,
         )
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

@@ -117,6 +117,8 @@ export const platform: Record<string, string> = {
   "tenants.quota.waiting.is": "{n} wartende je Partition{per}",
   "tenants.quota.share": "Anteile am ausgelasteten Server",
   "tenants.quota.share.is": "{n} Anteile am ausgelasteten Server{per}",
+  "tenants.quota.storage": "Gespeicherte Bytes",
+  "tenants.quota.storage.is": "höchstens {n} gespeicherte Bytes{per}",
   "tenants.quota.concurrency.is": "{n} Jobs zugleich{per}",
   "tenants.quota.rate.is": "{n} Jobs/{per}",
 };

@@ -117,6 +117,8 @@ export const platform: Record<string, string> = {
   "tenants.quota.waiting.is": "{n} waiting in a partition{per}",
   "tenants.quota.share": "Shares of a busy server",
   "tenants.quota.share.is": "{n} shares of a busy server{per}",
+  "tenants.quota.storage": "Bytes stored",
+  "tenants.quota.storage.is": "{n} bytes stored at most{per}",
   "tenants.quota.concurrency.is": "{n} jobs at once{per}",
   "tenants.quota.rate.is": "{n} jobs/{per}",
 };
