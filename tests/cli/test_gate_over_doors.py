@@ -37,6 +37,10 @@ DRAFT = Flow(f"{MARK}-draft").start().end().xml().decode()
 TRIGGER = json.dumps({
     "format": "flowledger/trigger@1", "name": MARK, "source": {"schedule": {"cron": "0 7 1 1 *"}}, "start": {"process": f"{MARK}-work"},
 })  # fmt: skip
+RULES = json.dumps({
+    "format": "flowledger/rules@1", "name": MARK, "title": MARK,
+    "rules": [{"id": "a", "on": "task", "severity": "info", "applies": {"definitions": ["none"]}, "holds": "true", "message": MARK}],
+})  # fmt: skip
 WEBHOOK = {"url": f"https://{MARK}.example/", "secrets": ["{{secrets.HOOK}}"], "types": ["workflow.completed"]}
 APPROVAL, ADVICE = "a" * 24, "b" * 16
 ALERT = {"measure": "failed", "above": 1000000, "title": MARK}
@@ -53,7 +57,14 @@ class World:
     def __init__(self, door) -> None:
         self.door, self.http = door, httpx2.Client(base_url=door.url, timeout=60)
         made = {}
-        for name, content in (("w.bpmn", WORK), ("s.bpmn", WAITS), ("b.bpmn", BAD), ("d.dmn", DMN), ("t.trigger.json", TRIGGER)):
+        for name, content in (
+            ("w.bpmn", WORK),
+            ("s.bpmn", WAITS),
+            ("b.bpmn", BAD),
+            ("d.dmn", DMN),
+            ("t.trigger.json", TRIGGER),
+            ("r.rules.json", RULES),
+        ):
             for d in self.b("POST", "/v1/deployments", {"resources": [{"name": f"{MARK}-{name}", "content": content}]})["definitions"]:
                 made[d["definition_id"]] = d["id"]
         self.definition, self.decision = made[f"{MARK}-work"], made[f"{MARK}-dec"]
@@ -102,7 +113,7 @@ class World:
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "profiles": MARK, "alerts": MARK, "kpis": MARK, "saved-reports": MARK, "subjects": MARK, "legal-holds": MARK, "retention": MARK.lower(),
-            "approvals": APPROVAL, "advice": ADVICE, "drafts": self.drawing,
+            "approvals": APPROVAL, "advice": ADVICE, "drafts": self.drawing, "rules": MARK,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
             "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
@@ -222,7 +233,7 @@ OWN = frozenset(
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
     "list_workers", "workload", "try_report", "list_entries", "get_connector", "get_template", "list_uses",
-    "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch", "apply_retention",
+    "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch", "apply_retention", "check_rules",
 })  # fmt: skip
 #: of one process, here another tenant's
 REPORTS = frozenset({"heatmap", "bottlenecks", "comparison", "list_variants", "export", "list_forecasts", "list_anomalies"})

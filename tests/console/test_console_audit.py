@@ -125,3 +125,34 @@ def test_who_asked_for_what_by_person_as_csv_and_to_print(server: Served, open_p
     accessible(page)
     page = open_page("/operations/evidence?tab=access", language="de")
     page.get_by_text("Es gibt keine Konten.").wait_for()
+
+
+@pytest.mark.req("D-CMP-004", "D-CMP-007")
+def test_what_rule_packs_said_by_rule_and_of_whom(server: Served, open_page: Callable[..., Any]) -> None:
+    process, who = f"ruled-{uuid.uuid4().hex[:8]}", f"eve-{uuid.uuid4().hex[:6]}"
+    rule = {"id": "small", "on": "instance", "severity": "refuse", "holds": "variables.amount < 100", "message": "large ones go by post"}
+    noted = {"id": "noted", "on": "instance", "severity": "warn", "holds": "business_key != null", "message": "it has a key"}
+    pack = {"format": "flowledger/rules@1", "name": process, "title": "House", "applies": {"definitions": process}, "rules": [rule, noted]}
+    files = [
+        {"name": f"{process}.bpmn", "content": MODEL.format(id=process)},
+        {"name": f"{process}.rules.json", "content": json.dumps(pack)},
+    ]
+    server.call("POST", "/v1/deployments", {"resources": files})
+    with pytest.raises(AssertionError, match="403.*FORBIDDEN"):
+        server.call("POST", "/v1/instances", {"definition": process, "variables": {"amount": 200}}, actor=who)
+    made = server.call("POST", "/v1/instances", {"definition": process, "variables": {"amount": 2}}, actor=who)["id"]
+    until(lambda: len(server.call("GET", f"/v1/evidence/rules?actor={who}")["items"]) >= 3)
+    page = open_page(f"/operations/evidence?tab=rules&actor={who}", actor="olga")
+    by = page.get_by_role("table", name="By rule")
+    by.get_by_role("row").filter(has_text="small").filter(has_text="refuses").wait_for()
+    said = page.get_by_role("table", name="Verdicts")
+    said.get_by_role("row").filter(has_text="violated, refused").filter(has_text="start").wait_for()
+    assert said.get_by_role("link").first.get_attribute("href") == f"/instances/{made}"
+    accessible(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    with page.expect_download() as got:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(got.value.path()).read_text())))
+    assert [r["rule"] for r in rows] == ["small", "noted", "noted"] and rows[0]["refused"] == "true"
+    page.goto(page.url.replace(who, "nobody"))
+    page.get_by_text("No rule pack said anything in this time.").wait_for()

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from notation import bpmn
+from protected import MemoryKeys, PlainWrapper
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
@@ -14,6 +15,7 @@ from flowledger.events import operations as op
 from flowledger.events.base import Heavy, Rejected
 from flowledger.events.group import Place
 from flowledger.events.rules import RuleJudged
+from flowledger.infra.protection.vault import Vault
 from flowledger.kernel import checkpoint, operations
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Facts
@@ -50,12 +52,21 @@ class World:
         self.library, self.n = Library(), n
         self.parts = [Partition(k, n) for k in range(n)]
         self.log = []
+        self.vault = None
         self.now_us = 1_000_000
 
     def facts(self, p, **more):
         x = self.library
         return Facts(
-            self.now_us, x.processes(p), x.decisions(p), x.read, forms=x.forms(p), triggers=x.triggers(p), rules=x.rules(p), **more
+            self.now_us,
+            x.processes(p),
+            x.decisions(p),
+            x.read,
+            forms=x.forms(p),
+            triggers=x.triggers(p),
+            rules=x.rules(p),
+            vault=self.vault,
+            **more,
         )
 
     def ask(self, command, actor="", k=0, tenant="", sender=-1, request=None):
@@ -439,3 +450,22 @@ def test_what_is_wrong_with_a_pack_is_said_with_its_place(text):
 def test_rules_of_one_pack(n):
     text = pack(*(f"r{k} instance info: 1 > 2" for k in range(n)))
     assert (World().deploy(text).code if n > 50 else isinstance(World().deploy(text), dict)) == ("MODEL_INVALID" if n > 50 else True)
+
+
+@pytest.mark.req("D-CMP-004", "D-SEC-004")
+def test_protected_values_are_judged_and_never_told():
+    w = World()
+    w.vault = Vault(MemoryKeys(), PlainWrapper())
+    w.deploy(
+        PAYMENT.replace("userTask enter", 'userTask enter\n<flowledger:protect names="iban" class="personal"/>', 1),
+        pack(
+            "a instance info: 'variables.iban = \"other\"'",
+            "b task refuse: 'variables.iban != \"MARK\"'",
+            "c task info: 'variables.iban + 1 > 2'",
+        ),
+    )
+    w.start("ada", iban="MARK")
+    assert str(w.parts[0].instances).count("MARK") == 0, "it is sealed"
+    assert w.do("enter", "ben").code == "FORBIDDEN"
+    assert [(v.rule, v.outcome) for v in w.verdicts()] == [("a", "violated"), ("b", "violated"), ("c", "broken")]
+    assert "MARK" not in str(w.verdicts())
