@@ -94,7 +94,7 @@ def test_a_process_finds_what_it_calls(server):
     deploy(url, v_top__dmn=model("v_top", "v_low.d_v_low * 100", "v_low"))
     draft = process(
         "v_draft",
-        rule("own", "d_v_top") + call("child", "v_child") + task("ask", "v_form") + rule("gone", "d_v_gone"),
+        rule("own", "=&quot;d_v_top&quot;") + call("child", "v_child") + task("ask", "v_form") + rule("gone", "d_v_gone"),
         "own",
         "child",
         "ask",
