@@ -14,6 +14,7 @@ from asking import Caller
 
 from flowledger.infra.settings import Settings
 from flowledger.sdk import Flow
+from tests.connections import connected
 
 #: instances of before, of which as many are needed as anomalies ask for
 CASES = 240
@@ -28,22 +29,6 @@ async def x(place, database, tmp_path) -> AsyncIterator[Caller]:
 async def deploy(x: Caller, flow: Flow) -> None:
     told = await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": flow.xml().decode()}]})
     await x.ok("GET", "definitions", wait_for=told["position"])
-
-
-def connected(pid: int) -> set[int]:
-    """Ports at the other end of the TCP connections that a process has open, those of its own doors aside."""
-    inodes = {link[8:-1] for f in Path(f"/proc/{pid}/fd").iterdir() if (link := _link(f)).startswith("socket:[")}
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    mine = {row[1] for row in rows if row[3] == "0A"}
-    open_ = [row for row in rows if row[3] == "01" and row[9] in inodes and not any(row[1].endswith(at[-5:]) for at in mine)]
-    return {int(row[2].rpartition(":")[2], 16) for row in open_}
-
-
-def _link(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:  # it was closed meanwhile
-        return ""
 
 
 @pytest.mark.req("D-DAT-018")
