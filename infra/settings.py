@@ -274,6 +274,7 @@ class Settings(BaseSettings):
 
     # --- seen from outside
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is written")
+    log_file: str = Field("", description="File that records are appended to; empty: stderr")
     access_log: Literal["none", "errors", "all"] = Field(
         "errors", description="Requests that are logged: none, those that failed here, all"
     )

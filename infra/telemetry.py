@@ -18,7 +18,7 @@ from prometheus_client.samples import Sample
 
 from flowledger import logs
 from flowledger.infra.secret_text import hidden
-from flowledger.infra.settings import Settings
+from flowledger.infra.settings import Settings, SettingsError
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 #: links of a span of a batch; OpenTelemetry's own default limit is 128
@@ -292,7 +292,12 @@ class Telemetry:
 
     @classmethod
     def of(cls, settings: Settings) -> Telemetry:
-        logs.configure(settings.log_level, settings.log_format, settings.node)
+        try:
+            logs.configure(settings.log_level, settings.log_format, settings.node, settings.log_file)
+        except OSError as e:
+            raise SettingsError(
+                f"setting log_file: expected a file that can be written to, found {settings.log_file}: {e.strerror}"
+            ) from None
         tracer = Tracer(settings.otlp_endpoint, settings.node, settings.trace_sample)
         return cls(tracer=tracer, access=logs.Access(settings.access_log))
 

@@ -31,19 +31,25 @@ def dev(config: Path | None, watch: Path | None = None, **given: Any) -> None:
 
 def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: Any) -> None:
     """One process with all roles of a development machine; `then(system)` runs beside it once it is ready."""
-    settings = settings_of(config, roles="api,owner,projector,grpc,connectors", **given)
-    if sys.stderr.isatty() and settings.log_level == "info":
-        settings = settings.model_copy(update={"log_level": "warning"})
+
+    def told() -> Any:
+        found = settings_of(config, roles="api,owner,projector,grpc,connectors", **given)
+        if sys.stderr.isatty() and found.log_level == "info" and not found.log_file:
+            found = found.model_copy(update={"log_level": "warning"})
+        return found
+
+    settings = told()
     if not settings.loopback:
         say("[yellow]open to the network, in plain text[/]: put a proxy with TLS before it, or passwords and keys can be read on the way")
-    _run(settings, then)
+    _run(told, then)
 
 
 def serve(config: Path | None, **given: Any) -> None:
-    _run(settings_of(config, **given), None)
+    _run(lambda: settings_of(config, **given), None)
 
 
-def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
+def _run(told: Callable[[], Any], then: Callable[[Any], Awaitable[None]] | None) -> None:
+    """`told` gives the settings: now, and when the process is asked to look at those of its logs again."""
     from flowledger.collector import rest
     from flowledger.infra.postgres_server import PostgresUnavailable
     from flowledger.loop import run
@@ -51,7 +57,9 @@ def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
     from flowledger.system import System
 
     began = time.perf_counter()
+    settings = told()
     system = System(settings)
+    system.reread = told
     with busy("starting") as update:
         system.progress = lambda what: update(f"starting: {what}")
 

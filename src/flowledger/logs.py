@@ -1,4 +1,4 @@
-"""The one way of logging in a server: one line per record on stderr, for people on a terminal, else JSON.
+"""The one way of logging in a server: one line per record on stderr or in a file, for people on a terminal, else JSON.
 
 `log("owner").warning("fenced", partition=3, epoch=7)`: a fixed text, and fields for what changes. Records of libraries (the standard library's
 `logging`) come the same way. A line that comes again and again is written once and then counted. The SDK uses `logging`: it is a guest in
@@ -7,6 +7,7 @@ programs of others.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -114,11 +115,16 @@ class _Seen:
 class Access:
     """A line for each request that was answered: `all`, `errors` (ours: 5xx, and the codes of gRPC that say the same) or `none`."""
 
-    __slots__ = ("_errors", "_each", "_log")
+    __slots__ = ("_each", "_errors", "_log")
 
     def __init__(self, which: str = "errors") -> None:
+        self._log = log("access")
+        self.write(which)
+
+    def write(self, which: str) -> None:
+        """From now on."""
         self._each: dict[str, Any] = {"each": True} if which == "all" else {}
-        self._errors, self._log = which == "errors", log("access")
+        self._errors = which == "errors"
 
     def done(self, failed: bool, began: float, **fields: Any) -> None:
         """`began` by `time.perf_counter`. The fields are few and short; bodies and queries are nobody's business."""
@@ -140,25 +146,42 @@ class _Handed(logging.Handler):
             self.handleError(record)
 
 
-class _Stderr:
-    """Whatever `sys.stderr` is when a line is written; no password passes here, whoever wrote it."""
+class _Out:
+    """The file, or whatever `sys.stderr` is when a line is written; no password passes here, whoever wrote it. What the disk doesn't take goes to stderr."""
+
+    def __init__(self, path: str = "") -> None:
+        self._file = open(path, "a", encoding="utf-8", errors="backslashreplace", buffering=1) if path else None
 
     def write(self, text: str) -> int:
+        if self._file is not None:
+            try:
+                return self._file.write(hidden(text))
+            except (OSError, ValueError):  # full, or closed under a thread that still speaks
+                pass
         return sys.stderr.write(hidden(text))
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        (self._file or sys.stderr).flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
 
 _flood: Flood | None = None
+_out = _Out()
 
 
-def configure(level: str = "info", form: str = "auto", node: str = "") -> None:
-    """For the whole process. `form`: `console`, `json`, or `auto` (console on a terminal)."""
-    global _flood  # noqa: PLW0603 - logs are the process's
+def configure(level: str = "info", form: str = "auto", node: str = "", file: str = "") -> None:
+    """For the whole process, as often as one likes. `form`: `console`, `json`, or `auto` (console on a terminal). `file`: appended to, opened anew
+    each time; empty: stderr. Raises: OSError (the file; everything stays as it was)."""
+    global _flood, _out  # noqa: PLW0603 - logs are the process's
+    made = _Out(file)
     end()
+    before, _out = _out, made
     if form == "auto":
-        form = "console" if sys.stderr.isatty() else "json"
+        form = "console" if not file and sys.stderr.isatty() else "json"
     number = logging.getLevelNamesMapping()[level.upper()]
     _flood = Flood(_again)
     structlog.configure(
@@ -170,7 +193,7 @@ def configure(level: str = "info", form: str = "auto", node: str = "") -> None:
             *(_json(node) if form == "json" else _console()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]
+        logger_factory=structlog.PrintLoggerFactory(made),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -178,6 +201,7 @@ def configure(level: str = "info", form: str = "auto", node: str = "") -> None:
     root.setLevel(max(number, logging.INFO))
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(least)
+    before.close()
 
 
 def end() -> None:

@@ -23,6 +23,8 @@ from flowledger.logs import log
 #: back-off between two starts of a process that dies (seconds); one that lived for the longer begins anew
 BACK_OFF_S = (0.1, 5.0)
 LIVED_S = 30.0
+#: settings that hold without a new start, when the process is told to look at them again
+LOGS = ("log_level", "log_format", "log_file", "access_log")
 #: longest path of a Unix socket (Linux: 108 bytes with the end)
 SOCKET_PATH_MAX = 100
 
@@ -90,13 +92,27 @@ class ChildProcess:
     def __init__(self, settings: Settings, folder: Path, name: str, module: str, what: str) -> None:
         self.name, self._module, self._what = name, module, what
         self.socket = folder / f"{self.name}.sock"
-        self._order = msgspec.json.encode({"settings": settings.model_dump(mode="json"), "socket": str(self.socket), "name": self.name})
+        self._ordered(settings)
         self.process: subprocess.Popen[bytes] | None = None
         #: what is wrong with it, for health
         self.trouble = ""
         self.restarts = 0
         self._watching: asyncio.Task[None] | None = None
         self._stopping = False
+
+    def _ordered(self, settings: Settings) -> None:
+        self._settings = settings
+        self._order = msgspec.json.encode({"settings": settings.model_dump(mode="json"), "socket": str(self.socket), "name": self.name})
+
+    def logs(self, settings: Settings) -> None:
+        """It writes its logs as these say, and so does the one that is started when it dies."""
+        self._ordered(self._settings.model_copy(update={name: getattr(settings, name) for name in LOGS}))
+        if self.process is None or self.process.stdin is None:
+            return
+        said = {"level": settings.log_level, "form": settings.log_format, "node": settings.node, "file": settings.log_file}
+        with contextlib.suppress(OSError):  # it has just ended
+            self.process.stdin.write(msgspec.json.encode(said) + b"\n")
+            self.process.stdin.flush()
 
     def start(self) -> None:
         self._spawn()

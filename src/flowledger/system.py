@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from flowledger import doors, plugins, projecting, secure, signin, stores
+from flowledger import doors, logs, plugins, projecting, secure, signin, stores
 from flowledger.api.queue import LoopQueue
 from flowledger.infra.server_tls import server_tls
 from flowledger.infra.settings import Settings, SettingsError
@@ -20,7 +20,7 @@ from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
 from flowledger.processors.log import Log, LogError
-from flowledger.supervise import ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
+from flowledger.supervise import LOGS, ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
 #: how long the start waits for the projector
@@ -46,6 +46,8 @@ class System:
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         self.settings = settings
         self.progress: Progress = progress or (lambda text: None)
+        #: the settings as they are given by now
+        self.reread: Callable[[], Settings] | None = None
         self.telemetry = Telemetry.of(settings)
         self.telemetry.others = self._figures
         self.closed = asyncio.Event()
@@ -549,11 +551,27 @@ class System:
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 
+    def logs_anew(self) -> None:
+        """Level, form, requests and file of the logs as the settings say by now; the file is opened anew in any case. All else waits for a start."""
+        try:
+            told = self.reread() if self.reread is not None else self.settings
+            wanted = self.settings.model_copy(update={name: getattr(told, name) for name in LOGS})
+            logs.configure(wanted.log_level, wanted.log_format, wanted.node, wanted.log_file)
+        except (SettingsError, OSError) as e:
+            log("system").error("logs are written as before", why=str(e))
+            return
+        self.settings = wanted
+        self.telemetry.access.write(wanted.access_log)
+        for process in (*self.owners, *([self.connectors] if self.connectors is not None else [])):
+            process.logs(wanted)
+        log("system").info("logs are written anew", **{name: getattr(wanted, name) for name in LOGS})
+
     async def run(self, started: Callable[[System], Any] | None = None) -> None:
-        """Until SIGINT or SIGTERM. `started` is called once all is up; an awaitable runs beside."""
+        """Until SIGINT or SIGTERM. `started` is called once all is up; an awaitable runs beside. SIGUSR1: logs are written as the settings say by now."""
         loop = asyncio.get_running_loop()
         for which in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(which, self.closed.set)
+        loop.add_signal_handler(signal.SIGUSR1, self.logs_anew)
         async with self:
             beside = started(self) if started is not None else None
             task = asyncio.ensure_future(beside) if beside is not None else None

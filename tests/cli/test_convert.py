@@ -63,6 +63,7 @@ FOREIGN = """<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524
 KEPT = ('acme:owner="ann"', '<acme:cost per="hour">', "<acme:note>of 2026</acme:note>")
 
 
+@pytest.mark.req("APG-POS-018")
 def test_what_others_have_put_into_a_model_comes_back(tmp_path, capsys):
     """Elements, flows and extensions of a file that is read, drawn, and read again; JSON has no words for what is foreign, and says so."""
     (tmp_path / "old.bpmn").write_text(FOREIGN)

@@ -23,7 +23,7 @@ def figures(http: httpx.Client) -> dict[tuple, float]:
     return {(s.name, *sorted(s.labels.items())): s.value for f in text_string_to_metric_families(text) for s in f.samples}
 
 
-@pytest.mark.req("WOS-MON-001", "WOS-MON-002", "WOS-MON-003", "WOS-MON-004", "WOS-MON-005")
+@pytest.mark.req("WOS-MON-001", "WOS-MON-002", "WOS-MON-003", "WOS-MON-004", "WOS-MON-005", "APG-PER-018")
 @pytest.mark.parametrize("own_server", [{"instances_max": 1}], indirect=True, ids=["one at a time"])
 def test_times_outcomes_and_queues_by_process_and_element(own_server):
     with httpx.Client(base_url=own_server.url, timeout=90) as http:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Served
+from flowledger.sdk import Flow
+
+from .conftest import Served, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -50,6 +52,48 @@ def test_the_token_moves_on_the_open_drawing_as_it_happens(server: Served, open_
         if took[-1] < 1:
             break
     assert min(took) < 1, took
+
+
+#: the elements of the drawing that are marked, by the mark
+MARKED = """(mark) => [...document.querySelectorAll(`.fl-diagram g.djs-shape.${mark}[data-element-id]`)].map((g) => g.dataset.elementId).sort()"""
+
+
+@pytest.mark.req("WSM-MON-002")
+def test_the_status_call_and_the_console_say_the_same_at_every_step(server: Served, open_page: Callable[..., Any]) -> None:
+    flow = Flow("watched").start().service("a", job="watched.a").parallel("fork")
+    flow.at("fork").service("b", job="watched.b").to("join")
+    flow.at("fork").service("c", job="watched.c").parallel("join").service("d", job="watched.d").end()
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "w.bpmn", "content": flow.xml().decode()}]})
+    key = server.start("watched", "W-1")
+    page = open_page(f"/instances/{key}")
+
+    def agree(word: str) -> tuple[list[str], list[str]]:
+        """What the call says, once the page says the same."""
+
+        def same() -> bool:
+            told = server.call("GET", f"/v1/instances/{key}/status")
+            shown = [sorted({"a", "b", "c", "d"} & set(page.evaluate(MARKED, mark))) for mark in ("fl-active", "fl-done")]
+            said = "paused" if told["paused"] else told["status"]
+            badges = {badge.inner_text() for badge in page.locator(".mantine-Badge-root").all()} & {"running", "paused", "completed"}
+            steps = [sorted(told["pending_steps"]), sorted(told["completed_steps"])]
+            return bool(shown == steps and said == word and said in badges and (said == "paused" or badges == {said}))
+
+        until(same)
+        told = server.call("GET", f"/v1/instances/{key}/status")
+        return sorted(told["pending_steps"]), sorted(told["completed_steps"])
+
+    assert agree("running") == (["a"], [])
+    server.work("watched.a", instance=key)
+    assert agree("running") == (["b", "c"], ["a"])
+    server.call("POST", f"/v1/instances/{key}/pause", {"reason": "a look at the books"})
+    assert agree("paused") == (["b", "c"], ["a"])
+    server.call("POST", f"/v1/instances/{key}/unpause", {})
+    server.work("watched.b", instance=key)
+    assert agree("running") == (["c"], ["a", "b"])
+    server.work("watched.c", instance=key)
+    assert agree("running") == (["d"], ["a", "b", "c"])
+    server.work("watched.d", instance=key)
+    assert agree("completed") == ([], ["a", "b", "c", "d"])
 
 
 def test_a_process_is_started_from_its_page(server: Served, open_page: Callable[..., Any]) -> None:

@@ -38,6 +38,29 @@ def in_status(b: Bench, status: str) -> int:
     return task
 
 
+@pytest.mark.req("APG-STA-001")
+def test_from_pending_to_completed():
+    """The statuses of a task in their order, those of the way aside among them; each is what the map of moves says."""
+    b = Bench()
+    task = b.create(name="check")
+    course = [
+        ("created", "assign", {"assignee": "ann"}), ("assigned", "start", {}), ("started", "progress", {"percent": 50}),
+        ("in_progress", "suspend", {}), ("suspended", "resume", {}), ("in_progress", "complete", {}),
+    ]  # fmt: skip
+    for status, move, details in course:
+        assert b.task(task).status == status
+        if move == "complete":
+            b.do(c.CompleteTask(task=task), "ann")
+            break
+        _, allowed, after = moves.MOVES[move]
+        assert status in allowed
+        told = b.move(task, move, "ann", **details)
+        assert told["status"] == b.task(task).status and after in (told["status"], "*")
+    assert task not in b.p.tasks
+    [over] = b.events(ta.TaskCompleted)
+    assert over.status == "success"
+
+
 @pytest.mark.parametrize("status", INTO)
 @pytest.mark.parametrize("move", SINGLE)
 @pytest.mark.req("D-STA-004")

@@ -99,6 +99,7 @@ export const settings: Record<string, string> = {
   "anchor_token_file": "Datei mit dem Bearer-Token für Anker über HTTP",
   "log_level": "Ab welcher Schwere Meldungen geschrieben werden",
   "access_log": "Anfragen, die protokolliert werden: keine (none), hier fehlgeschlagene, alle (all)",
+  "log_file": "Datei, an die Zeilen angehängt werden; leer: stderr",
   "log_format": "auto: Konsole an einem Terminal, sonst JSON",
   "otlp_endpoint": "OpenTelemetry-Kollektor (OTLP über HTTP); leer: keine Traces",
   "trace_sample": "Anteil der Traces, die hier beginnen und behalten werden",
