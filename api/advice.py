@@ -199,8 +199,13 @@ async def _kept(request: ApiRequest, process: str, items: list[dict[str, Any]], 
             continue
         if was is None and (room := room - 1) < 0:
             raise Problem(RejectionCode.RESOURCE_EXHAUSTED, f"expected at most {ad.ADVICE_MAX} pieces of advice: refuse some")
-        await s.call(c.StoreRecord(registry=ad.REGISTRY, name=_named(request, item["id"]), value=item), request, keyed=False)
-        rows.append(item)
+        try:
+            await s.call(c.StoreRecord(registry=ad.REGISTRY, name=_named(request, item["id"]), value=item), request, keyed=False)
+            rows.append(item)
+        except Problem as p:
+            if p.code != RejectionCode.INVALID_STATE:
+                raise
+            rows.append(await _one(request, item["id"]))  # somebody has decided on it meanwhile
     for id, was in known.items():
         if whole and was["process"] == process and was["state"] == "open":
             await s.call(c.StoreRecord(registry=ad.REGISTRY, name=_named(request, id)), request, keyed=False)
@@ -307,6 +312,7 @@ async def _begun(request: ApiRequest, value: Mapping[str, Any], reason: str) -> 
             "process",
             text,
             comment[:2_000],
+            origin=f"advice {value['id']}",
         )
     return {"draft": row["id"]}
 

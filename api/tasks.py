@@ -66,6 +66,8 @@ class MoveBody(Body):
     row_version: Count | None = None
     #: assign, claim, delegate, transfer, escalate: to whom
     assignee: Text | None = None
+    #: assign: who was recommended for it; what is done instead is recorded as an override
+    advised: Name | None = None
     #: comment
     text: Words | None = None
     #: progress, 0 to 100
@@ -316,6 +318,7 @@ async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | 
     details = dict(data.details)
     given = {
         "assignee": data.assignee,
+        "advised": data.advised,
         "text": data.text,
         "percent": data.percent,
         "priority": None if data.priority is None else priority_of(data.priority),

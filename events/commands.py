@@ -162,7 +162,8 @@ class PeekTasks(Command, frozen=True):
 
 
 class CompleteTask(Command, frozen=True):
-    """A task of any kind. `row_version`: that the caller saw; None: not compared. `fence` (0: not checked) is the fencing number of the lease; a stale one is refused.
+    """A task of any kind. `row_version`: that the caller saw; None: not compared. `fence` (0: not checked) is the fencing number of the lease; a
+    stale one is refused.
 
     Answer: `{}`. Refused: NOT_FOUND (unknown, or already done), STALE (another holds it).
     """
@@ -320,7 +321,8 @@ class StoreRecord(Command, frozen=True):
 class ListRecords(Command, frozen=True):
     """What stands in a registry of work (`directory`, `task_definition`, `limit`) or about targets (`breaker`, `history`), of names that begin
     with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. `instance`: what open
-    instances of the partition run, `prefix` being their keys with commas between. Answer: `{records: [{name, value}]}`."""
+    instances of the partition run, `prefix` being their keys with commas between. `recommendation`: whom the task with key `prefix` would best go
+    to. Answer: `{records: [{name, value}]}`."""
 
     registry: str
     prefix: str = ""

@@ -6,6 +6,7 @@ microseconds UTC. Why drafts live here: docs/decisions/0010-the-designer.md.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from typing import LiteralString
@@ -55,11 +56,14 @@ class Drafts(OwnTables):
         self.now_us = now_us
         super().__init__(dsn, "flowledger_drafts", _TABLES, 4)
 
-    async def make(self, tenant: str, actor: str, name: str, kind: str, content: str, comment: str) -> Row:
-        """Raises: Full."""
-        pool, id, now = await self.prepared(), secrets.token_hex(8), self.now_us()
+    async def make(self, tenant: str, actor: str, name: str, kind: str, content: str, comment: str, origin: str = "") -> Row:
+        """`origin`: what it is made from, which makes one draft: whoever asks a second time, or at once, is given the first one. Raises: Full."""
+        pool, now = await self.prepared(), self.now_us()
+        id = hashlib.sha256(f"{tenant}\0{origin}".encode()).hexdigest()[:16] if origin else secrets.token_hex(8)
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_drafts'), hashtext(%s))", (tenant,))
+            if origin and (there := await self._get(conn, tenant, id, None)) is not None:
+                return there
             count = await (await conn.execute("SELECT count(*) AS n FROM drafts WHERE tenant = %s", (tenant,))).fetchone()
             if count is not None and count["n"] >= DRAFTS_MAX:
                 raise Full(f"there are {DRAFTS_MAX} drafts, more aren't allowed: delete some")

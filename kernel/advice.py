@@ -37,6 +37,13 @@ def problems(name: str, value: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def decided(was: Mapping[str, Any] | None, value: Mapping[str, Any] | None) -> str:
+    """Why it can't be stored so: it was decided on before, or by another at the same time. Taken away it may be."""
+    if was is None or value is None or was.get("state") == "open":
+        return ""
+    return f"an open advice was expected, found one that was {was.get('state')} by {was.get('by') or 'somebody'}"
+
+
 def told(value: Mapping[str, Any]) -> dict[str, Any]:
     """For the log of operations: what it was about, and what was done with it."""
     return {k: value[k] for k in ("process", "kind", "elements", "state") if k in value}

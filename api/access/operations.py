@@ -142,6 +142,7 @@ HTTP: dict[str, str] = {
     "PUT /v1/tasks/{id}/files/{name}": "tasks:work",
     "DELETE /v1/tasks/{id}/files/{name}": "tasks:work",
     "GET /v1/tasks/{id}/events": "tasks:read",
+    "GET /v1/tasks/{id}/recommendations": "tasks:manage",
     "GET /v1/tasks/{id}/metrics": "tasks:read",
     "POST /v1/tasks/{id}/complete": "tasks:work",
     "POST /v1/tasks/{id}/fail": "tasks:work",

@@ -22,7 +22,7 @@ from flowledger.kernel.handlers import files, tasks
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.packs import gate
 from flowledger.kernel.state import Task
-from flowledger.kernel.tasks import assignment, clock, step_up
+from flowledger.kernel.tasks import advised, assignment, clock, step_up
 from flowledger.kernel.values import shown
 
 #: bytes of a comment, a reason
@@ -169,7 +169,8 @@ def _assign(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
         details |= assignment.from_machine(task)
     why = f"assigned by {d.envelope.actor}" if d.envelope.actor else "assigned by hand"
     details["assignment"] = {"type": kind, "why": why, **assignment.overridden(task, details["assignee"])}
-    return None
+    wrong = advised.taken(d.state, task, details)
+    return _invalid(wrong) if wrong else None
 
 
 def _claim(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:

@@ -10,7 +10,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import advice, kpis, saved_reports, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import approvals, index, privacy, registry, saved_views
+from flowledger.kernel.tasks import advised, approvals, index, privacy, registry, saved_views
 
 
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
@@ -23,6 +23,8 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
     if why := privacy.held(d.state, e.registry, e.name, e.value) or privacy.too_many(d.state, e.registry, e.name, e.value):
         return Rejected(RejectionCode.INVALID_STATE, why)
     if why := approvals.refused(d.state, e.registry, e.name, e.value, d.envelope.actor, d.facts.now_us):
+        return Rejected(RejectionCode.INVALID_STATE, why)
+    if e.registry == advice.REGISTRY and (why := advice.decided((d.state.registry.get(e.registry) or {}).get(e.name), e.value)):
         return Rejected(RejectionCode.INVALID_STATE, why)
     d.answer = {"registry": e.registry, "name": e.name}
     first = put(d, e)
@@ -80,6 +82,8 @@ READABLE = frozenset(
 LIST_MAX = 1_000
 #: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)
 INSTANCES = "instance"
+#: no registry either: whom an open task of this partition, whose key is `prefix`, would best go to
+RECOMMENDATIONS = "recommendation"
 
 
 def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
@@ -87,6 +91,8 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
     if e.registry == INSTANCES:
         d.answer = {"records": _instances(d, e.prefix), "more": False}
         return None
+    if e.registry == RECOMMENDATIONS:
+        return _recommended(d, e.prefix)
     if e.registry not in READABLE:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(sorted(READABLE))}, found '{e.registry}'")
     if not 1 <= e.limit <= LIST_MAX:
@@ -117,6 +123,14 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
         found = dict(table)
     names = sorted(n for n in found if n.startswith(e.prefix) and n > e.after)
     d.answer = {"records": [{"name": n, "value": found[n]} for n in names[: e.limit]], "more": len(names) > e.limit}
+    return None
+
+
+def _recommended(d: Decision, key: str) -> Rejected | None:
+    task = d.state.tasks.get(int(key)) if key.isdecimal() and len(key) < 20 else None
+    if task is None or task.tenant != d.envelope.tenant:
+        return Rejected(RejectionCode.NOT_FOUND, f"expected an open task, found none with key {key[:20]}")
+    d.answer = {"records": [{"name": key, "value": advised.ranked(d.state, task, d.facts.now_us)}], "more": False}
     return None
 
 

@@ -70,7 +70,7 @@ def calendar_of(p: Partition, tenant: str, name: Any) -> dict[str, Any] | None:
     return index.record(p, "directory", tenant, f"calendar:{name}") if name else None
 
 
-def _named(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
+def listed(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
     """Everybody in the directory: (name without `user:`, record), in order of name."""
     table = p.registry.get("directory") or {}
     for full in sorted(table):
@@ -358,7 +358,7 @@ def _choose(
     out: dict[str, Any] = {"strategy": strategy, "assignee": "", "excluded": {}}
     eligible: dict[str, dict[str, Any]] = {}
     count = 0
-    for name, record in _named(p, task.tenant):
+    for name, record in listed(p, task.tenant):
         if not candidate(needs, name, record):
             continue
         count += 1
@@ -422,7 +422,7 @@ def named(p: Partition, task: Task, settings: dict[str, Any], passed: Iterable[s
 def _on_duty(p: Partition, tenant: str, needs: Needs, now_us: int) -> int:
     """When the next candidate whose calendar is closed begins to work; 0 when none does."""
     found = []
-    for name, record in _named(p, tenant):
+    for name, record in listed(p, tenant):
         if (
             candidate(needs, name, record)
             and record.get("active", True)

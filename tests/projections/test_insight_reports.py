@@ -61,6 +61,7 @@ async def test_the_planted_bottleneck_is_first_and_the_heatmap_is_what_was_plann
         assert (await heatmap(reader, "nobody", SPAN))["items"] == [] and (await bottlenecks(reader, "nobody", SPAN))["items"] == []
 
 
+@pytest.mark.req("APG-AI-010")
 async def test_variants_are_the_planned_paths(db, dsn, schema):
     async with drawn(dsn, schema) as (reader, truth):
         for version in (None, 2):

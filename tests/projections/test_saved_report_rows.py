@@ -81,3 +81,25 @@ async def test_what_a_report_says_is_what_was_planned_also_in_files(db, dsn, sch
         ):  # fmt: skip
             with pytest.raises(Senseless, match=words):
                 await run(wrong)
+
+
+@pytest.mark.req("APG-ANA-004")
+async def test_success_by_version_and_week_is_what_was_planned(db, dsn, schema):
+    log = Drawn(History(73, 500, 18))
+    async with running(log, dsn, schema, (0,)) as runner:
+        await caught_up(log, runner)
+    cases = [c for c in log.history.truth if c.tenant == "acme"]
+    async with Reader(dsn, schema) as reader:
+        asked = {"measure": "success_rate", "group": ["version"], "process": "order", "window": "week", "chart": "line", "last": "P28D"}
+        given = {"name": "r", "report": json.dumps(asked), "to": at(START_US + 28 * DAY)}
+        shares = await ps.run(reader, "acme", given)
+        over: dict[tuple[int, int], list[bool]] = {}
+        for c in cases:
+            if c.ended:
+                over.setdefault((c.version, (c.ended - START_US) // (7 * DAY)), []).append(c.outcome == "completed")
+        assert len(over) >= 5, "both versions over three weeks"
+        assert shares["chart"] == "line" and {
+            (i["version"], (us(datetime.fromisoformat(i["from"])) - START_US) // (7 * DAY)): i["success_rate"]
+            for i in shares["items"]
+            if i["success_rate"] is not None
+        } == {at_: pytest.approx(sum(how) / len(how), abs=1e-6) for at_, how in over.items()}

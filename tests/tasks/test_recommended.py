@@ -67,3 +67,38 @@ def test_what_is_usual_is_asked_for_once_however_many_could_have_it(monkeypatch)
     monkeypatch.setattr(assignment, "usual_ms", lambda p, among: asked_.append(1) or usual(p, among))
     assert asked(b, strategy="recommended", groups="g")["assignee"] == "p00"
     assert len(asked_) <= 2
+
+
+@pytest.mark.req("APG-AI-003", "APG-AI-012")
+def test_whom_any_open_task_would_best_go_to_is_told_with_reasons_and_who_cannot():
+    b = people(Bench(), ann={"groups": ["g"]}, bob={"groups": ["g"]}, cy={"groups": ["g"], "active": False}, dan={"groups": ["others"]})
+    for name, minutes in (("ann", 10), ("bob", 30)):
+        for _ in range(5):
+            key = b.create(name="x", details={"settings": {"assignment": {"users": [name], "strategy": "first"}}})
+            b.now_us += minutes * MINUTE
+            b.do(c.CompleteTask(task=key))
+    key = b.create(name="y", details={"candidate_groups": ["g"]})
+    told = b.do(c.ListRecords(registry="recommendation", prefix=str(key)))["records"][0]["value"]
+    assert [(r["name"], r["expected_ms"], r["open"], r["done"]) for r in told["ranked"]] == [
+        ("ann", 825_000, 0, 5),
+        ("bob", 1_575_000, 0, 5),
+    ]
+    assert {"code": "takes", "n": 600_000} in told["ranked"][0]["reasons"] and {"code": "role", "names": ["g"]} in told["ranked"][0][
+        "reasons"
+    ]
+    assert told["excluded"] == {"cy": "is not active"} and told["considered"] == 3
+    gone = b.ask(c.ListRecords(registry="recommendation", prefix=str(key)), tenant="acme")
+    assert gone.code == "NOT_FOUND" and b.ask(c.ListRecords(registry="recommendation", prefix="9" * 30)).code == "NOT_FOUND"
+
+
+@pytest.mark.req("APG-AI-003")
+def test_taking_somebody_else_than_was_advised_is_recorded_with_who_and_why():
+    b = people(Bench(), ann={"groups": ["g"]}, bob={"groups": ["g"]})
+    key = b.create(name="x", details={"candidate_groups": ["g"]})
+    b.do(c.MoveTask(task=key, move="assign", reason="knows the customer", details={"assignee": "bob", "advised": "ann"}), actor="boss")
+    told = b.details(key)["assignment"]
+    assert (told["recommended"], told["override"], told["strategy"]) == ("ann", True, "recommended") and "advised" not in b.details(key)
+    b.do(c.MoveTask(task=key, move="assign", details={"assignee": "ann", "advised": "ann"}), actor="boss")
+    assert b.details(key)["assignment"]["override"] is False
+    refused = b.ask(c.MoveTask(task=key, move="assign", details={"assignee": "ann", "advised": "nobody"}), actor="boss")
+    assert refused.code == "INVALID_ARGUMENT" and "directory" in refused.message

@@ -10,6 +10,7 @@ import { sentenceOf, useServerText } from "~/i18n/refusals";
 import { Ask } from "~/shared/Ask";
 import { Icon } from "~/shared/icons";
 import { People } from "~/shared/People";
+import { Recommended } from "./Recommended";
 
 const OPEN = ["created", "assigned", "started", "in_progress"];
 const BUSY = OPEN.slice(1);
@@ -42,6 +43,7 @@ export function Moves({ task }: { task: Task }) {
   const [asked, setAsked] = useState<(typeof MOVES)[number]>();
   const [who, setWho] = useState("");
   const [priority, setPriority] = useState<string | null>(null);
+  const [advised, setAdvised] = useState<string>();
   const [failed, setFailed] = useState<unknown>();
   const delegated = ((task.assignments ?? []) as { assignee?: string }[]).some((a) => a.assignee === actor) && task.assignee !== actor;
   const offered = MOVES.filter((m) => m.from.includes(task.status) && (m.move !== "recall" || delegated) && (manages || !MANAGED.has(m.move)));
@@ -86,6 +88,7 @@ export function Moves({ task }: { task: Task }) {
               color={m.danger ? "red" : undefined}
               onClick={() => {
                 setWho("");
+                setAdvised(undefined);
                 setPriority(task.priority);
                 setAsked(m);
               }}
@@ -102,11 +105,12 @@ export function Moves({ task }: { task: Task }) {
           danger={asked.danger}
           ready={asked.to !== "person" || who.trim() !== ""}
           close={() => setAsked(undefined)}
-          go={(reason) => move(asked.move, { ...(reason ? { reason } : {}), ...(asked.to === "person" ? { assignee: who.trim() } : {}), ...(asked.move === "update" && priority ? { priority } : {}) })}
+          go={(reason) => move(asked.move, { ...(reason ? { reason } : {}), ...(asked.to === "person" ? { assignee: who.trim() } : {}), ...(asked.move === "assign" && advised ? { advised } : {}), ...(asked.move === "update" && priority ? { priority } : {}) })}
         >
           {asked.to === "person" && (
             <Stack>
               <People label={t("move.to")} value={who} onChange={setWho} data-autofocus />
+              {asked.move === "assign" && <Recommended task={task.id} who={who} choose={setWho} first={setAdvised} />}
             </Stack>
           )}
           {asked.move === "update" && <Select label={t("col.priority")} value={priority} onChange={setPriority} allowDeselect={false} data={["low", "normal", "high", "critical"].map((p) => ({ value: p, label: t(`priority.${p}`) }))} />}

@@ -94,10 +94,19 @@ export function TaskPage() {
   );
 }
 
+/** Whom the last assignment by hand went past, and why. */
+function overridden(of: Task, t: ReturnType<typeof useText>): [string, React.ReactNode][] {
+  const last = (of.assignments ?? []).at(-1) as { reason?: string | null; constraints?: { recommended?: string; override?: boolean; why?: string } | null } | undefined;
+  const how = last?.constraints;
+  if (!how?.override || !how.recommended) return [];
+  return [[t("tasks.recommended"), `${how.recommended} · ${last?.reason || how.why || ""}`]];
+}
+
 function Facts({ of }: { of: Task }) {
   const t = useText();
   const rows: [string, React.ReactNode][] = [
     [t("col.who"), of.assignee ?? t("tasks.nobody")],
+    ...overridden(of, t),
     [t("tasks.candidates"), [...(of.candidate_groups ?? []), ...(of.candidate_users ?? [])].join(", ") || "–"],
     [t("col.created"), <When key="c" at={of.created_at} />],
     ...(of.follow_up_at ? [[t("tasks.followup"), <When key="f" at={of.follow_up_at} />] as [string, React.ReactNode]] : []),
