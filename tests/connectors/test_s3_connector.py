@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 from collections.abc import AsyncIterator
@@ -32,9 +33,14 @@ class S3Rig(Rig):
     """moto takes any key: a wrong one is shown against a stub below."""
 
     connector = "s3"
+    overwrites = True
 
-    def __init__(self, to: tuple[str, int]) -> None:
-        self.to = to
+    def __init__(self, to: tuple[str, int], client: Any) -> None:
+        self.to, self.client = to, client
+
+    async def effects(self) -> list[str]:
+        found = await asyncio.to_thread(self.client.list_objects_v2, Bucket="flows")
+        return [f"{one['Key']} {one['ETag']}" for one in found.get("Contents", ())]
 
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
         return config(endpoint=f"http{'s' if tls else ''}://{host}:{port}", operation="put", content={"weight": 7})
@@ -65,7 +71,7 @@ async def objects(moto: tuple[str, int], bench) -> AsyncIterator[Any]:
 class TestContract(Contract):
     @pytest.fixture
     def rig(self, moto: tuple[str, int], objects: Any) -> Rig:
-        return S3Rig(("127.0.0.1", moto[1]))
+        return S3Rig(("127.0.0.1", moto[1]), objects.client)
 
     async def test_delivered_twice_it_can_be_told(self, rig: Rig, run, wire):
         """The object is the same object."""
