@@ -75,6 +75,8 @@ class Link:
         self.attached = False
         self.ended: Exception | None = None
         self.credit = self.count = self.largest = 0
+        #: of one that receives: messages that waited in the server when it said so last, and how many had come then; -1: it doesn't say
+        self.available, self.come_then = -1, 0
         #: (delivery, payload, or None where it was too large) of one that receives
         self.come: deque[tuple[int, bytes | None]] = deque()
         self.part, self.size, self.delivery = bytearray(), 0, 0
@@ -250,6 +252,8 @@ class Connection:
         # what it has not seen yet counts against its window
         self._window = max(0, _whole(fields[0], 0) + _whole(fields[1]) - self._sent)
         link = self._theirs.get(fields[4]) if fields[4] is not None else None
+        if link is not None and link.role and fields[7] is not None:
+            link.available, link.come_then = _whole(fields[7]), _whole(fields[5], link.count)
         if link is not None and not link.role:
             link.credit = max(0, _whole(fields[5], 0) + _whole(fields[6], 0) - link.count)
         if fields[9]:  # it asks how things are here
@@ -299,9 +303,14 @@ class Connection:
         await self._write(_DETACH, [UInt(link.handle), True])
 
     async def allow(self, link: Link, credit: int) -> None:
-        """So many messages may come now."""
+        """So many messages may come now; and the server is asked how many wait (`echo`)."""
         link.credit = credit
-        await self._write(_FLOW, [*self._windows(), UInt(link.handle), UInt(link.count), UInt(credit)])
+        await self._write(_FLOW, [*self._windows(), UInt(link.handle), UInt(link.count), UInt(credit), None, False, True])
+
+    @staticmethod
+    def waiting(link: Link) -> int:
+        """Messages that wait in the server, as far as it says so when it is given credit; -1: it doesn't."""
+        return link.available if link.available < 0 else max(0, link.available - (link.count - link.come_then) % _ROUND)
 
     async def come(self, link: Link) -> None:
         """Returns when there is something in `link.come`. Raises: what ended the link, or the connection."""

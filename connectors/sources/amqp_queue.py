@@ -119,13 +119,15 @@ class AmqpQueue:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.connection.accept(first, last)
+                self._held = (first, last, 0)
                 await self.connection.allow(self.link, self.link.credit + count)
         except (OSError, EOFError, Refused) as e:
             raise _away(e) from None
 
     def lag(self) -> int:
-        """AMQP 1.0 doesn't tell what waits."""
-        return -1
+        """What the server says that waits, with what it has handed out; -1: it says nothing of it (AMQP 1.0 leaves that to it)."""
+        waiting = self.connection.waiting(self.link)
+        return waiting if waiting < 0 else waiting + len(self.link.come) + self._held[2]
 
     async def close(self) -> None:
         """What is handed out and not settled goes back to the queue."""

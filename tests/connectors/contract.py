@@ -46,6 +46,8 @@ class Rig(ABC):
     #: direct TLS (from the first byte on) can be spoken
     tls = True
     settings: dict[str, Any] = {}
+    #: each good call leaves the same thing in the same place
+    overwrites = False
 
     @abstractmethod
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
@@ -170,6 +172,41 @@ class Contract:
         assert found.code in ("TIMEOUT", "CONNECT_TIMEOUT") and found.retries is None
         assert time.monotonic() - began < 20
 
+    async def test_slow_bytes_win_no_time(self, rig: Rig, run, wire: Wire):
+        """Something comes all the while, five bytes a second: what counts is the time of the whole call."""
+        wire.mode = "slow"
+        began = time.monotonic()
+        found = await self.failed(run(wire.port, timeout_s=1))
+        assert found.code in ("TIMEOUT", "CONNECT_TIMEOUT") and found.retries is None, (found.code, found.message)
+        assert time.monotonic() - began < 20
+
+    @pytest.mark.req("APG-RES-006")
+    async def test_killed_with_the_answer_under_way(self, rig: Rig, run, wire: Wire):
+        """Whoever calls dies while the answer comes; another does the same work by the same key: its effect is there once, or can be told to be the same."""
+        rig.checked(await run(wire.port, key="4711"))
+        seen = set(await rig.effects())  # of a queue they are gone then
+        before = len(seen)
+        wire.mode, wire.budget = "stall", int(wire.back * 0.9)
+        await self._afresh(run)
+        dying = asyncio.ensure_future(run(wire.port, key="4713"))
+        async with asyncio.timeout(30):
+            while not (wire.stalled or dying.done()):
+                await asyncio.sleep(0.02)
+        dying.cancel()
+        await asyncio.wait({dying})
+        wire.mode = "pass"
+        await self._afresh(run)
+        rig.checked(await run(wire.port, key="4713"))
+        seen |= set(await rig.effects())
+        assert len(seen) == before + (not rig.overwrites), seen
+
+    @staticmethod
+    async def _afresh(run: Any) -> None:
+        """What is kept open is gone."""
+        for bench in run.benches.values():
+            await bench.runner.close()
+        run.benches.clear()
+
     async def test_dropped(self, rig: Rig, run, wire: Wire):
         wire.mode = "drop"
         found = await self.failed(run(wire.port, timeout_s=rig.patience_s))
@@ -183,9 +220,7 @@ class Contract:
         seen = set()
         for share in (0.0, 0.3, 0.6, 0.9):
             wire.budget = int(whole * share)
-            for bench in run.benches.values():  # what it kept open is gone
-                await bench.runner.close()
-            run.benches.clear()
+            await self._afresh(run)
             try:
                 await run(wire.port, timeout_s=rig.patience_s)
                 seen.add("done")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from flowledger.connectors import aws
 from flowledger.connectors.s3 import S3Config
-from tests.connectors.conftest import Target, boto
+from tests.connectors.conftest import Request, Target, boto
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.test_connector_checks import said
 from tests.connectors.test_http_connector import failure
@@ -32,9 +33,14 @@ class S3Rig(Rig):
     """moto takes any key: a wrong one is shown against a stub below."""
 
     connector = "s3"
+    overwrites = True
 
-    def __init__(self, to: tuple[str, int]) -> None:
-        self.to = to
+    def __init__(self, to: tuple[str, int], client: Any) -> None:
+        self.to, self.client = to, client
+
+    async def effects(self) -> list[str]:
+        found = await asyncio.to_thread(self.client.list_objects_v2, Bucket="flows")
+        return [f"{one['Key']} {one['ETag']}" for one in found.get("Contents", ())]
 
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
         return config(endpoint=f"http{'s' if tls else ''}://{host}:{port}", operation="put", content={"weight": 7})
@@ -65,12 +71,64 @@ async def objects(moto: tuple[str, int], bench) -> AsyncIterator[Any]:
 class TestContract(Contract):
     @pytest.fixture
     def rig(self, moto: tuple[str, int], objects: Any) -> Rig:
-        return S3Rig(("127.0.0.1", moto[1]))
+        return S3Rig(("127.0.0.1", moto[1]), objects.client)
 
     async def test_delivered_twice_it_can_be_told(self, rig: Rig, run, wire):
         """The object is the same object."""
         for _ in range(2):
             rig.checked(await run(wire.port, key="4711"))
+
+
+class SignedRig(Rig):
+    """Beside a server that takes only what is signed with its secret, as botocore signs it."""
+
+    connector = "s3"
+    secret_at = "secretKey"
+    overwrites = True
+
+    def __init__(self, target: Target) -> None:
+        self.to, self.secret = ("127.0.0.1", target.port), SECRET
+        self.there: set[str] = set()
+        target.routes |= {"/flows/book": self.book, "/flows/big": (200, {"content-type": "text/plain"}, b"x" * 5000)}
+
+    def book(self, request: Request) -> tuple[int, dict[str, str], Any]:
+        words = dict(part.split("=", 1) for part in request.headers["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(", "))
+        signed = {name: request.headers[name] for name in words["SignedHeaders"].split(";")}
+        made = AWSRequest(request.method, f"http://{signed['host']}{request.path}", headers=signed, data=request.body)
+        made.context["timestamp"] = signed["x-amz-date"]
+        auth = S3SigV4Auth(Credentials("AKIDEXAMPLE", self.secret), "s3", "us-east-1")
+        if auth.signature(auth.string_to_sign(made, auth.canonical_request(made)), made) != words["Signature"]:
+            return 403, {}, b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>"
+        self.there.add(request.path)
+        return 200, {"etag": '"0123456789abcdef0123456789abcdef"'}, b""
+
+    def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
+        endpoint = f"http{'s' if tls else ''}://{host}:{port}"
+        return {**config(key="book", endpoint=endpoint, operation="put", content={"weight": 7}), "secretKey": "{{secrets.KEY}}"}
+
+    def checked(self, answer: Any) -> None:
+        assert answer["key"] == "book" and len(answer["etag"]) == 32
+
+    async def rotate(self, value: str) -> None:
+        self.secret = value
+
+    def big(self, host: str, port: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {**config(endpoint=f"http://{host}:{port}", key="big"), "secretKey": "{{secrets.KEY}}"}, {}
+
+    async def effects(self) -> list[str]:
+        return sorted(self.there)
+
+
+class TestSigned(Contract):
+    @pytest.fixture
+    def rig(self, target: Target) -> Rig:
+        return SignedRig(target)
+
+    async def test_delivered_twice_it_can_be_told(self, rig: Rig, run, wire):
+        """The object is the same object."""
+        for _ in range(2):
+            rig.checked(await run(wire.port, key="4711"))
+        assert await rig.effects() == ["/flows/book"]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class Certificates:
 class Wire:
     """Listens on 127.0.0.1 and carries bytes to `to`.
 
-    mode   `pass`; `drop`: closes as soon as somebody connects; `hold`: nothing ever comes back; `cut`: closes before byte `budget` of the server passes
+    mode   `pass`; `drop`: closes as soon as somebody connects; `hold`: nothing ever comes back; `cut`: closes before byte `budget` of the server passes;
+           `stall`: nothing comes back from that byte on; `slow`: one byte of the server at a time, five in a second
     tls    the client speaks TLS to the wire, the wire plainly to the server
     """
 
@@ -40,6 +41,7 @@ class Wire:
         """`to`: a place, or a Unix socket. `asked`: the client asks for TLS first, in 8 bytes, and gets this answer (PostgreSQL)."""
         self.to, self.tls, self.asked, self.mode, self.budget = to, tls, asked, "pass", 0
         self.back = 0  # bytes of the server that passed
+        self.stalled = False
         self.connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -103,8 +105,14 @@ class Wire:
         while data := await reader.read(65_536):
             if self.mode == "hold":
                 continue
-            if self.mode == "cut":
-                data, left = data[:left], left - len(data)
+            if self.mode == "slow":
+                for at in range(len(data)):
+                    await asyncio.sleep(0.2)
+                    writer.write(data[at : at + 1])
+                continue
+            if self.mode in ("cut", "stall"):
+                data, left = data[: max(0, left)], left - len(data)
+                self.stalled = self.stalled or (self.mode == "stall" and left <= 0)
             self.back += len(data)
             if data:
                 writer.write(self.changed(data))

@@ -28,8 +28,6 @@ pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout
 
 
 class Amqp(Rabbit):
-    LAG = False
-
     def source(self) -> str:
         who = 'hostname: "vhost:/", username: guest, password: "{{secrets.RABBIT}}"'
         return f"{{amqp: {{host: {self.host}, port: {self.wire.port}{self.tls}, {who}, address: /amq/queue/{self.queue}{self.more}}}}}"
@@ -69,6 +67,32 @@ class TestAmqp(TlsContract, HandedOutContract):
             "a": {"text": "t", "n": 3, "yes": True, "part": Decimal("1.5")}, "b": "m-1", "c": "c-1", "d": None, "e": "application/json",
             "f": f"/amq/queue/{world.queue}", "g": False, "h": "/queue/r",
         }  # fmt: skip
+
+    async def test_what_waits_is_told(self, world):
+        """RabbitMQ says how many wait when it is given credit: beyond what is handed out, too."""
+        world.more = ", prefetch: 2"
+        await world.deploy()
+        for n in range(7):
+            await world.send(b'{"n": %d}' % n, message_id=f"m{n}")
+        connected = await reach.socket_to("127.0.0.1", world.port)
+        connection = await client.Connection.over(connected, None, "h", "vhost:/", "guest", "guest")
+        link = await connection.attach(f"/amq/queue/{world.queue}", receives=True)
+        assert connection.waiting(link) == -1
+        await connection.allow(link, 2)
+        await connection._until(lambda: True if connection.waiting(link) == 5 and len(link.come) == 2 else None, link)
+        first, last = link.come[0][0], link.come[1][0]
+        link.come.clear()
+        await connection.accept(first, last)
+        await connection.allow(link, 2)
+        await connection._until(lambda: True if connection.waiting(link) == 3 and len(link.come) == 2 else None, link)
+        await connection.close()
+        await world.node()
+        await world.come(*range(2, 7))  # the first two were accepted above
+
+        async def none() -> bool:
+            return world.place.trigger("t").lag == 0
+
+        await world.place.until(none)
 
     async def test_a_large_message_comes_in_pieces_and_one_that_is_too_large_is_parked(self, world, monkeypatch):
         monkeypatch.setattr(client, "MESSAGE_BYTES_MAX", 500_000)
