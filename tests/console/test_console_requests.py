@@ -107,6 +107,20 @@ def test_what_one_comes_to_by_a_click_is_gathered_too_and_news_ask_for_what_they
     assert "/events" in parts and parts <= {"", "/state", "/events", "/files"}, dict(found)
 
 
+def test_a_step_of_the_slider_asks_for_that_moment_alone(asked: Callable[..., Any], of: dict[str, str]) -> None:
+    """However long the history is: it stays as it was read, and back at a moment nothing is asked."""
+    page, found = asked(f"/instances/{of['instance']}")
+    found.clear()
+    slider = page.get_by_role("slider")
+    slider.focus()
+    for key, new in (("ArrowLeft", 1), ("ArrowLeft", 1), ("ArrowRight", 0), ("Home", 1)):
+        before = sum(found.values())
+        page.keyboard.press(key)
+        page.wait_for_timeout(1_500)
+        assert sum(found.values()) == before + new, dict(found)
+    assert all(at.startswith(f"GET /v1/instances/{of['instance']}/state?at=") for at in found), dict(found)
+
+
 def test_what_nobody_told_of_is_asked_for(asked: Callable[..., Any], server: Served) -> None:
     """What happens after a page's first look, and before news are told, is there once they are."""
     page, found = asked("/instances", deaf=True)

@@ -97,6 +97,11 @@ def test_a_task_is_handed_on_with_comments_and_recalled(server: Served, open_pag
     page.get_by_role("menuitem", name="Recall").click()
     page.get_by_role("dialog").get_by_role("button", name="Recall").click()
     page.get_by_role("button", name="Release").wait_for()
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Escalate").click()
+    dialog.get_by_label("To whom").fill("rob")
+    dialog.get_by_role("button", name="Escalate").click()
+    page.get_by_text("rob holds this task").wait_for()
 
 
 def test_mine_my_groups_all_in_the_address(server: Served, open_page: Callable[..., Any], task: str) -> None:

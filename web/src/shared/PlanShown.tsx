@@ -1,6 +1,7 @@
 import { Alert, List, Text } from "@mantine/core";
 import type { Plan } from "~/api/types";
 import { useText } from "~/i18n";
+import { useNameOf } from "./names";
 import { When } from "./time";
 
 const LISTS = ["cancelled", "ended", "moved", "created", "armed", "changed", "told"] as const;
@@ -16,6 +17,7 @@ interface Row {
 /** What a command would do, by a dry run: each kind of effect with the elements that it is at; what waits afterwards; what to know before. */
 export function PlanShown({ plan }: { plan: Plan }) {
   const t = useText();
+  const nameOf = useNameOf();
   const left = new Map<string, { n: number; waits: Set<string> }>();
   for (const row of plan.left as unknown as { element: string; waits?: string[] }[]) {
     const at = left.get(row.element) ?? { n: 0, waits: new Set<string>() };
@@ -48,7 +50,7 @@ export function PlanShown({ plan }: { plan: Plan }) {
           {left.size > 0 && (
             <List.Item>
               <b>{t("plan.left")}:</b>{" "}
-              {[...left].map(([element, { n, waits }]) => `${element}${n > 1 ? ` ×${n}` : ""}${waits.size ? ` (${[...waits].map((w) => t(`plan.waits.${w}`)).join(", ")})` : ""}`).join(" · ")}
+              {[...left].map(([element, { n, waits }]) => `${nameOf(element)}${n > 1 ? ` ×${n}` : ""}${waits.size ? ` (${[...waits].map((w) => t(`plan.waits.${w}`)).join(", ")})` : ""}`).join(" · ")}
             </List.Item>
           )}
         </List>
@@ -60,8 +62,9 @@ export function PlanShown({ plan }: { plan: Plan }) {
 
 function Rows({ of }: { of: Row[] }) {
   const t = useText();
+  const nameOf = useNameOf();
   const groups = new Map<string, { row: Row; n: number }>();
-  const at = ({ element, names, command }: Row) => (Array.isArray(element) ? element.join(" → ") : element?.startsWith("task:") ? t("plan.oftask") : (element ?? names?.join(", ") ?? command ?? ""));
+  const at = ({ element, names, command }: Row) => (Array.isArray(element) ? element.map(nameOf).join(" → ") : element?.startsWith("task:") ? t("plan.oftask") : element ? nameOf(element) : (names?.join(", ") ?? command ?? ""));
   for (const row of of) {
     const name = `${row.kind} ${at(row)}`;
     const group = groups.get(name);

@@ -9,6 +9,7 @@ import type { Instance } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Icon, type IconName } from "~/shared/icons";
+import { useNameOf } from "~/shared/names";
 import { CHANGES, type Change } from "./change/begun";
 
 type Verb = "suspend" | "resume" | "pause" | "unpause" | "cancel" | "terminate" | "release" | "delete";
@@ -36,6 +37,7 @@ interface Props {
 
 export function Actions({ instance, past, element, onChange }: Props) {
   const t = useText();
+  const nameOf = useNameOf();
   const steers = useMay("control", instance);
   const deletes = useMay("remove", instance);
   const may = ended.has(instance.status) ? deletes : steers;
@@ -69,7 +71,7 @@ export function Actions({ instance, past, element, onChange }: Props) {
           {changes.map((c) => (
             <Menu.Item key={c} leftSection={<Icon name={CHANGES[c]} size={14} />} onClick={() => onChange(c)}>
               {t(`change.${c}`)}
-              {c === "rerun" ? `: ${element}` : "…"}
+              {c === "rerun" ? `: ${nameOf(element ?? "")}` : "…"}
             </Menu.Item>
           ))}
           {changes.length > 0 && !past && <Menu.Divider />}

@@ -15,6 +15,7 @@ import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Files } from "~/shared/Files";
 import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
+import { Names } from "~/shared/names";
 import { OperationLog } from "~/shared/OperationLog";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
@@ -139,7 +140,7 @@ export function InstancePage() {
     history: () => <History {...moment} onAt={onAt} error={history.error} names={names} />,
   };
   return (
-    <>
+    <Names value={names}>
       <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={
           <>
             <Export instance={i} state={state.data} events={events} />
@@ -203,7 +204,7 @@ export function InstancePage() {
           )
         }
       />
-    </>
+    </Names>
   );
 }
 
