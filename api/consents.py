@@ -21,9 +21,8 @@ from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
-from flowledger.infra.protection.store import digest_of
 from flowledger.kernel.protection import SUBJECT_MAX
-from flowledger.kernel.tasks.privacy import CONSENTS, PURPOSE, PURPOSES_MAX, REASON_MAX, in_force
+from flowledger.kernel.tasks.privacy import CONSENTS, PURPOSE, PURPOSES_MAX, REASON_MAX, digest_of, in_force
 
 RefPath = Annotated[str, Parameter(min_length=1, max_length=SUBJECT_MAX, description="As the model's `subject` gives it")]
 PurposePath = Annotated[str, Parameter(schema_extra={"pattern": f"^{PURPOSE}$"}, description="What is agreed to")]

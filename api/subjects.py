@@ -23,10 +23,9 @@ from flowledger.api.services import services_of
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json
 from flowledger.events.base import RejectionCode
-from flowledger.infra.protection.store import digest_of
 from flowledger.infra.protection.vault import KEEP_S
 from flowledger.kernel.protection import SUBJECT_MAX, KeysAway
-from flowledger.kernel.tasks.privacy import ASKED, ERASED, ERASURES, KEYS_MAX, REASON_MAX
+from flowledger.kernel.tasks.privacy import ASKED, ERASED, ERASURES, KEYS_MAX, REASON_MAX, digest_of
 from flowledger.kernel.tasks.privacy import HOLDS as HOLD_RECORDS
 
 RefPath = Annotated[str, Parameter(min_length=1, max_length=SUBJECT_MAX, description="As the model's `subject` gives it")]

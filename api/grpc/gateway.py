@@ -25,6 +25,7 @@ from flowledger.api.grpc.unknown import refuse_unknown
 from flowledger.api.queue import LoopQueue
 from flowledger.api.rates import Rates, TooOften
 from flowledger.api.refusals import Refusals
+from flowledger.api.storage import Storage
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
@@ -154,7 +155,7 @@ class Gateway:
         #: operations that need what nobody can bring to this door (a second person, a passkey), and what
         self.second: Mapping[str, str] = {}
         #: what tenants have stored (`api/storage.py`), of a process with an API
-        self.storage: Any = None
+        self.storage: Storage | None = None
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
