@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -463,8 +462,6 @@ async def test_comparisons_take_no_time_that_tells(world):
 async def test_a_port_with_a_certificate_says_that_browsers_come_by_tls_alone(world, file):
     guard = world.app.asgi_handler
     guard.services.settings = guard.services.settings.model_copy(update={"tls_cert_file": file})
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(Guard(guard.app, guard.services)), base_url="http://127.0.0.1:8080"
-    ) as http:
-        said = await http.get("/v1/me")
+    guard.tls = Guard(guard.app, guard.services).tls
+    said = await world.client().get("/v1/me")
     assert said.status_code == 401 and said.headers.get("strict-transport-security") == ("max-age=31536000" if file else None)
