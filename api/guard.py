@@ -33,6 +33,8 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+#: from a port that speaks TLS alone: for a year browsers come to this name by nothing else (RFC 6797)
+ALWAYS_TLS = (b"strict-transport-security", b"max-age=31536000")
 #: for answers of the API itself; pages of the console bring their own
 API_POLICY = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"), (b"cache-control", b"no-store")]
 CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
@@ -83,6 +85,7 @@ class Guard:
         rates = getattr(services, "rates", None)
         self.rates: Rates | None = rates if rates is not None and rates.by_caller else None
         settings = services.settings
+        self.tls = bool(settings.tls_cert_file)
         self.hosts = frozenset(settings.hosts) or (frozenset((*LOOPBACK, settings.host)) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
 
@@ -152,6 +155,8 @@ class Guard:
                 more = [*HEADERS, (b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
                     more.append((b"traceparent", scope["flowledger_trace"].encode()))
+                if self.tls:
+                    more.append(ALWAYS_TLS)
                 if b"cache-control" not in present:  # pages and files of the console say their own
                     more += API_POLICY
                 fields.extend((n, v) for n, v in more if n not in present)

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 
 from flowledger.api import answers
 from flowledger.api.access import answers as a
-from flowledger.api.access.door import COOKIE, base_of, secure
+from flowledger.api.access.door import base_of, cookie_name, secure
 from flowledger.api.access.guests import BEGUN_S, BROUGHT_MAX, Failed, Guests, local
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.problems import Problem
@@ -26,9 +26,8 @@ IssuerName = Annotated[str, Parameter(max_length=100)]
 
 
 def session_cookie(request: ApiRequest, text: str, most: int) -> Cookie:
-    return Cookie(
-        COOKIE, path="/", value=text, max_age=most, httponly=True, samesite="strict", secure=secure(request.headers.get("host", ""))
-    )
+    host = request.headers.get("host", "")
+    return Cookie(cookie_name(host), path="/", value=text, max_age=most, httponly=True, samesite="strict", secure=secure(host))
 
 
 def _begun_cookie(request: ApiRequest, text: str, most: int) -> Cookie:

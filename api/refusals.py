@@ -17,7 +17,7 @@ from flowledger.api.access.known import Identity
 from flowledger.api.openapi import operation_id
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import NoteRefusal, Origin
-from flowledger.infra.protection.store import digest_of
+from flowledger.kernel.tasks.privacy import digest_of
 from flowledger.logs import log
 from flowledger.processors.client import Caller, Client
 from flowledger.processors.sparing import Sparing

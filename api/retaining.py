@@ -20,9 +20,9 @@ from flowledger.api.services import Services
 from flowledger.events.base import Rejected
 from flowledger.events.commands import ListRecords
 from flowledger.events.control import NoteRetention, RemoveFromViews
-from flowledger.infra.protection.store import Kept, digest_of
+from flowledger.infra.protection.store import Kept
 from flowledger.kernel.protection import KeysAway
-from flowledger.kernel.tasks.privacy import HOLDS, RETENTION, kept_us
+from flowledger.kernel.tasks.privacy import HOLDS, RETENTION, digest_of, kept_us
 from flowledger.logs import log
 from flowledger.processors.client import ENGINE, Caller
 

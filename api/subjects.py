@@ -16,16 +16,16 @@ from litestar.params import Parameter
 from msgspec import Meta
 
 from flowledger.api import answers, veil
+from flowledger.api.consents import Consent, consents_of, withdraw_all
 from flowledger.api.edge import ApiRequest, Body, Reply, encode, reply, time_text
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json
 from flowledger.events.base import RejectionCode
-from flowledger.infra.protection.store import digest_of
 from flowledger.infra.protection.vault import KEEP_S
 from flowledger.kernel.protection import SUBJECT_MAX, KeysAway
-from flowledger.kernel.tasks.privacy import ASKED, ERASED, ERASURES, KEYS_MAX, REASON_MAX
+from flowledger.kernel.tasks.privacy import ASKED, ERASED, ERASURES, KEYS_MAX, REASON_MAX, digest_of
 from flowledger.kernel.tasks.privacy import HOLDS as HOLD_RECORDS
 
 RefPath = Annotated[str, Parameter(min_length=1, max_length=SUBJECT_MAX, description="As the model's `subject` gives it")]
@@ -85,7 +85,8 @@ class Subject(msgspec.Struct, kw_only=True):
 
 
 class Exported(msgspec.Struct, kw_only=True):
-    """`variables`: `{instance, scope_key, name, value, updated_at}`; `events`: as in a history. `cut`: there are more than 10,000 of one."""
+    """`variables`: `{instance, scope_key, name, value, updated_at}`; `events`: as in a history; `consents`: what it has agreed to. `cut`: there are more than
+    10,000 of one."""
 
     subject: str
     digest: str
@@ -93,6 +94,7 @@ class Exported(msgspec.Struct, kw_only=True):
     reason: str
     variables: list[Any]
     events: list[Any]
+    consents: list[Consent]
     cut: bool
     position: str | None = None
 
@@ -166,7 +168,7 @@ def _certificate(digest: str, record: dict[str, Any], position: str | None = Non
 @post("/subjects/{name:str}/erase", summary="Erase a subject", status_code=200)
 async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Response[Erasure]:
     """Destroys the keys of all that is sealed for it, for ever, and answers a certificate, which the ledger keeps. Asked again it answers the same one,
-    unless there are keys anew. Refused while a legal hold is on it (INVALID_STATE)."""
+    unless there are keys anew. What it has agreed to is withdrawn. Refused while a legal hold is on it (INVALID_STATE)."""
     s, vault = services_of(request), _vault(request)
     tenant, digest, kept = _named(request, name)
     keys = await _asked(vault.keys_of, tenant, name)
@@ -180,6 +182,7 @@ async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Re
     await _asked(vault.destroy, tenant, name)
     if s.finding is not None:
         await s.finding.erased(tenant, [id for id, _ in keys])
+    await withdraw_all(request, digest, kept, data.reason)
     gone = [id for id, at in await _asked(vault.keys_of, tenant, name) if at][-KEYS_MAX:]
     record |= {"at_us": _now_us(), "status": ERASED, "keys": gone}
     done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0, keyed=False)
@@ -195,7 +198,10 @@ async def export_subject(request: ApiRequest, name: RefPath, data: ExportBody) -
     if not keys:
         raise Problem(RejectionCode.NOT_FOUND, "nothing is sealed for this subject")
     found = await s.reads.of_keys(keys, tenant)
-    body = encode({"subject": name, "digest": digest, "exported_at": time_text(_now_us()), "reason": data.reason, **found})
+    agreed = await consents_of(request, digest)
+    body = encode(
+        {"subject": name, "digest": digest, "exported_at": time_text(_now_us()), "reason": data.reason, **found, "consents": agreed}
+    )
     shown, read = await _asked(veil.opened, vault, tenant, body)
     await veil.read_by(s, s.asking(request), read, ("subject", digest), data.reason)
     if data.format == "json":
@@ -215,11 +221,13 @@ def _page(told: dict[str, Any]) -> bytes:
 
     variables = [[v["instance"], v["name"], v["value"], v["updated_at"]] for v in told["variables"]]
     events = [[e["time"], e["instance"], e["type"], e["data"]] for e in told["events"]]
+    agreed = [[x["purpose"], x["given_at"], x.get("until"), x.get("withdrawn_at"), x["how"]] for x in told["consents"]]
     cut = "<p>There is more than this page has room for.</p>" if told["cut"] else ""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Data of a subject</title><style>body{font:14px sans-serif}"
         "table{border-collapse:collapse}td,th{border:1px solid #999;padding:4px;text-align:left;vertical-align:top}</style>"
         f"<h1>Data of {text(told['subject'])}</h1><p>Exported {text(told['exported_at'])}: {text(told['reason'])}</p>{cut}"
+        f"<h2>Consents</h2>{table(['purpose', 'given', 'until', 'withdrawn', 'how'], agreed)}"
         f"<h2>Values</h2>{table(['instance', 'name', 'value', 'since'], variables)}<h2>History</h2>{table(['time', 'instance', 'event', 'data'], events)}"
     ).encode()
 

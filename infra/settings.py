@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         description="With sign-in: file of what groups may do, of a directory that speaks LDAP, and of clients' certificates (TOML, YAML or JSON)",
     )
     session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
-    session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
+    session_idle_minutes: float = Field(30, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
     key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
     metrics_open: bool = Field(
         False, description="With sign-in: /metrics is answered to whoever asks. Otherwise it needs the right metrics:read"

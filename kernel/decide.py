@@ -46,7 +46,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     facts.feel_left = facts.feel_soft or limits.FEEL_STEPS_MAX
     counter = state.meta.counter
     try:
-        d = Decision(state, facts, envelope, request)
+        d = facts.deciding = Decision(state, facts, envelope, request)
     except Exception as unfit:  # a text of the envelope that can't be written
         state.undo = None
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(f"the request's own fields: {unfit}"))

@@ -255,10 +255,15 @@ def session_of(headers: dict[bytes, bytes]) -> str | None:
     if COOKIE.encode() not in given:
         return None
     try:
-        found = SimpleCookie(given.decode("latin-1")).get(COOKIE)
+        found = SimpleCookie(given.decode("latin-1")).get(cookie_name(headers.get(b"host", b"").decode("latin-1")))
     except CookieError:
         return None
     return found.value if found is not None else None
+
+
+def cookie_name(host: str) -> str:
+    """With a prefix where it goes over TLS alone: browsers take such a cookie from this very name only, for all of it (RFC 6265bis, 4.1.3.2)."""
+    return f"__Host-{COOKIE}" if secure(host) else COOKIE
 
 
 def secure(host: str) -> bool:

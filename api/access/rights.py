@@ -57,6 +57,7 @@ RIGHTS: dict[str, str] = {
     "tenants:write": "make, change, suspend, resume and remove tenants",
     "protected:read": "see protected values in clear text, with a reason that is written down",
     "subjects:read": "see which subjects were erased, and which legal holds there are",
+    "consents:write": "record what data subjects agree to, and withdraw it",
     "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
     "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
     "approvals:read": "see what waits for a second person, and who decided",
@@ -123,7 +124,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         "workers and programs that start things",
         frozenset(
             (
-                "jobs:work", "jobs:retry", "instances:start", "instances:read", "messages:publish", "decisions:evaluate", "definitions:read",
+                "jobs:work", "jobs:retry", "instances:start", "instances:read", "messages:publish", "decisions:evaluate", "definitions:read", "consents:write",
             ),
         ),
     ),

@@ -25,6 +25,7 @@ from flowledger.api.grpc.unknown import refuse_unknown
 from flowledger.api.queue import LoopQueue
 from flowledger.api.rates import Rates, TooOften
 from flowledger.api.refusals import Refusals
+from flowledger.api.storage import Storage
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
@@ -154,7 +155,7 @@ class Gateway:
         #: operations that need what nobody can bring to this door (a second person, a passkey), and what
         self.second: Mapping[str, str] = {}
         #: what tenants have stored (`api/storage.py`), of a process with an API
-        self.storage: Any = None
+        self.storage: Storage | None = None
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -166,7 +167,7 @@ class Gateway:
     async def ask(self, command: AnyCommand, caller: Caller, timeout_s: float = 30.0) -> Answer:
         """`Client.call`; of an engine in this process its future itself, which spares a timer context for each call."""
         if self.storage is not None and self.storage.full and (refused := self.storage.refused(command, caller.tenant)) is not None:
-            return refused
+            return cast(Answer, refused)
         if self._submit is None:
             return await self.client.call(command, caller, timeout_s=timeout_s)
         future: asyncio.Future[Answer] = self._submit(command, caller)

@@ -1,4 +1,4 @@
-"""People whose data is protected: show, export, erase, hold, holds, lift."""
+"""People whose data is protected: show, export, erase, hold, holds, lift, consent, consents, withdraw."""
 
 from __future__ import annotations
 
@@ -70,3 +70,40 @@ def holds(server: ServerUrl = "", json: Json = False) -> None:
     """Legal holds."""
     rows = list(Server(server).pages("/v1/legal-holds", 0))
     as_json(rows) if json else table(rows, ["subject", "reason", "by", "since"], empty="no legal holds")
+
+
+Purpose = Annotated[str, typer.Argument(metavar="PURPOSE", help="What is agreed to")]
+
+
+@app.command()
+def consent(
+    ref: Ref,
+    purpose: Purpose,
+    how: Annotated[str, typer.Option("--how", help="What shows it, such as the version of a form; nothing of the person")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="It is over then")] = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Record what a subject has agreed to."""
+    row: Any = Server(server).call("PUT", f"/v1/subjects/{ref}/consents/{purpose}", {"how": how, **({"until": until} if until else {})})
+    as_json(row) if json else facts({k: v for k, v in row.items() if v not in (None, "")})
+
+
+@app.command()
+def consents(ref: Ref, server: ServerUrl = "", json: Json = False) -> None:
+    """What a subject has agreed to, also what is over or withdrawn."""
+    rows = Server(server).get(f"/v1/subjects/{ref}/consents")["items"]
+    columns = ["purpose", "in_force", "given_at", "until", "withdrawn_at", "how", "by"]
+    as_json(rows) if json else table(rows, columns, empty="no consents")
+
+
+@app.command()
+def withdraw(
+    ref: Ref,
+    purpose: Purpose,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is written down")] = "",
+    server: ServerUrl = "",
+) -> None:
+    """Withdraw a consent; the record stays."""
+    Server(server).call("DELETE", f"/v1/subjects/{ref}/consents/{purpose}", None, {"reason": reason} if reason else {})
+    console().print("[green]✓[/] it is withdrawn")

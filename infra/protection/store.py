@@ -6,12 +6,13 @@ the old row version; backups of the database and its write-ahead log end when th
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
+
+from flowledger.kernel.tasks.privacy import digest_of
 
 CONNECT_S = 4
 STATEMENT_MS = 4_000
@@ -62,10 +63,6 @@ class Kept(NamedTuple):
 
 _ROW: LiteralString = "id, tenant, wrapped_by, wrapped, destroyed_us, subject, class"
 _IN_USE: LiteralString = "destroyed_us = 0 AND retired_us = 0"
-
-
-def digest_of(tenant: str, subject: str) -> str:
-    return hashlib.sha256(b"\x00".join((b"flowledger.subject.1", tenant.encode(), subject.encode()))).hexdigest()
 
 
 class PostgresKeys:

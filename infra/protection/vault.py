@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Heavy
-from flowledger.infra.protection.store import SEARCH, Away, Row, digest_of
+from flowledger.infra.protection.store import SEARCH, Away, Row
 from flowledger.infra.protection.wrapping import Wrapper
 from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
+from flowledger.kernel.tasks.privacy import digest_of
 
 #: how long a key is used before the store is asked for it again (seconds): so long may one that was destroyed elsewhere go on opening
 KEEP_S = 30.0

@@ -119,6 +119,7 @@ TENANTED = frozenset(
         "report",
         "advice",
         "retention",
+        "consent",
         "approval",
     }
 )

@@ -22,6 +22,7 @@ from flowledger.kernel.model.graph import Node, Process, implicit_starts
 from flowledger.kernel.moves.activity import apply_mappings
 from flowledger.kernel.packs import gate, judge
 from flowledger.kernel.packs.judge import Verdict
+from flowledger.kernel.protection import KEYS_AWAY
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.tasks import forms, quotas
 from flowledger.kernel.undo import drop
@@ -329,6 +330,8 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     try:
         d.set_variables(i, scope, e.variables, local=e.local or scope == i.key, reason=e.reason)
     except Failure as failure:
+        if failure.code == KEYS_AWAY:  # no fault of the variables: it may be asked again as it is
+            raise
         return Rejected(RejectionCode.INVALID_STATE, failure.message)
     d.answer = {"key": scope}
     process = d.process(i)

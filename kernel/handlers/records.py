@@ -57,6 +57,8 @@ HERE = frozenset(
         approvals.REGISTRY,
     }
 )
+#: registries without records for all: what has no tenant in its name is the operator's
+APART = HERE | {privacy.CONSENTS}
 #: registries that may be read from outside
 READABLE = frozenset(
     {
@@ -68,6 +70,7 @@ READABLE = frozenset(
         saved_views.REGISTRY,
         privacy.ERASURES,
         privacy.HOLDS,
+        privacy.CONSENTS,
         kpis.REGISTRY,
         saved_reports.REGISTRY,
         advice.REGISTRY,
@@ -113,7 +116,7 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
         elif "/" not in name:
             if "@" in name and d.envelope.tenant and f"{own}{name.partition('@')[0]}" in table:
                 continue  # a version of that for all is none of the tenant's own
-            if e.registry not in HERE or not d.envelope.tenant:  # such a record is of one tenant, or of nobody's
+            if e.registry not in APART or not d.envelope.tenant:  # such a record is of one tenant, or of nobody's
                 found.setdefault(name, table[name])  # a tenant's own goes before
         elif d.envelope.tenant and name.startswith(own):
             found[name[len(own) :]] = table[name]

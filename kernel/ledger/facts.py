@@ -11,7 +11,7 @@ from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
 from flowledger.kernel.protection import Vault
 from flowledger.kernel.scripts import Sandbox
-from flowledger.kernel.tasks import schemas
+from flowledger.kernel.tasks import privacy, schemas
 
 #: a look at a part of a value by a schema counts as so many steps of an expression, which are about a microsecond each
 LOOK_STEPS = 10
@@ -57,6 +57,7 @@ class Facts:
 
     __slots__ = (
         "answers_us",
+        "deciding",
         "decisions",
         "feel_left",
         "feel_soft",
@@ -103,6 +104,8 @@ class Facts:
         self.retry, self.step_up = retry, step_up
         self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
         self.now_us, self.vault = now_us, vault
+        #: the decision that is made: whose instance it is about; None: something is tried
+        self.deciding: Any = None
         #: None: nobody watches
         self.watch: Watch | None = None
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
@@ -127,6 +130,12 @@ class Facts:
         if left[0] < 0 and self.feel_soft:
             raise Heavy("a schema")
         return wrong
+
+    def consented(self, purpose: str, subject: str) -> bool:
+        """Whether a subject, by the reference that models give, has agreed to a purpose. Raises: ValueError: nobody knows in a trial."""
+        if (d := self.deciding) is None:
+            raise ValueError("the facts of this evaluation have no consents")
+        return privacy.consented(d.state, d.envelope.tenant, purpose, subject, self.now_us)
 
     @property
     def feel_taken(self) -> int:

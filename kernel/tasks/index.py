@@ -28,6 +28,7 @@ REGISTRIES = frozenset(
         "report",
         "advice",
         "retention",
+        "consent",
         "approval",
     }
 )

@@ -1,11 +1,12 @@
 """What stands on the ledger of people whose data is protected: `erasure`, that the keys of a subject were destroyed, and `legal_hold`, that they may not be; `retention`,
-for how long what has ended is kept.
+for how long what has ended is kept; `consent`, to which purpose one has agreed.
 
 A record is named by a digest of the subject, a tenant's own as `tenant/digest`: the ledger forgets nothing, so it never has the reference itself.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -15,14 +16,54 @@ from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks.shapes import are_texts, is_text, unknown
 from flowledger.kernel.values import shown
 
-ERASURES, HOLDS, RETENTION = "erasure", "legal_hold", "retention"
+ERASURES, HOLDS, RETENTION, CONSENTS = "erasure", "legal_hold", "retention", "consent"
 #: an erasure is asked for before anything is destroyed, and done when it is
 ASKED, ERASED = "asked", "erased"
 REASON_MAX, KEYS_MAX = 2_000, 1_000
 #: rules of retention of one tenant, and the longest time of one (microseconds): a hundred years
 RULES_MAX, KEPT_US_MAX = 200, 36_525 * 86_400_000_000
 _RULE = re.compile(r"([^/]{1,255}/)?[a-z0-9][a-z0-9._-]{0,99}")
+#: what one agrees to, and how many of them a subject has
+PURPOSE = r"[a-z0-9][a-z0-9._-]{0,99}"
+PURPOSES_MAX = 100
+_CONSENT = re.compile(rf"(.{{1,255}}/)?[0-9a-f]{{64}}\.{PURPOSE}")
 _DIGEST = re.compile(r"(.{1,255}/)?[0-9a-f]{64}")
+
+
+def digest_of(tenant: str, subject: str) -> str:
+    """By what the ledger knows a subject."""
+    return hashlib.sha256(b"\x00".join((b"flowledger.subject.1", tenant.encode(), subject.encode()))).hexdigest()
+
+
+def consent_problems(name: str, value: dict[str, Any]) -> list[str]:
+    """`given_us`: since when; `until_us`: up to when, 0: until it is withdrawn; `withdrawn_us`: 0: it is not; `how`: what shows it, such as the version of a form."""
+    out = unknown(value, ("given_us", "until_us", "withdrawn_us", "how", "reason", "by"), "consent")
+    if not _CONSENT.fullmatch(name):
+        out.append("name: expected the digest of a subject, a dot and a purpose of small letters, digits and ._-, 100 at most")
+    for field in ("how", "reason", "by"):
+        if not is_text(value.get(field), REASON_MAX, 1 if field == "how" else 0):
+            out.append(f"{field}: expected a text of at most {REASON_MAX} characters")
+    for field in ("given_us", "until_us", "withdrawn_us"):
+        if type(at := value.get(field)) is not int or at < (field == "given_us"):
+            out.append(f"{field}: expected a time, found {shown(at)}")
+    if not out and value["until_us"] and value["until_us"] <= value["given_us"]:
+        out.append("until_us: expected a time after given_us")
+    return out
+
+
+def in_force(consent: dict[str, Any] | None, now_us: int) -> bool:
+    return bool(
+        consent
+        and not consent["withdrawn_us"]
+        and consent["given_us"] <= now_us
+        and (not consent["until_us"] or now_us < consent["until_us"])
+    )
+
+
+def consented(p: Partition, tenant: str, purpose: str, subject: str, now_us: int) -> bool:
+    """Whether a subject has agreed to a purpose, and that holds."""
+    name = f"{digest_of(tenant, subject)}.{purpose}"
+    return in_force(p.records.get((CONSENTS, f"{tenant}/{name}" if tenant else name)), now_us)
 
 
 def _problems(name: str, value: dict[str, Any], known: tuple[str, ...]) -> list[str]:

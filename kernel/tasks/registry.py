@@ -223,6 +223,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     saved_reports.REGISTRY: saved_reports.problems,
     advice.REGISTRY: advice.problems,
     privacy.RETENTION: privacy.rule_problems,
+    privacy.CONSENTS: privacy.consent_problems,
     approvals.REGISTRY: approvals.problems,
 }  # fmt: skip
 

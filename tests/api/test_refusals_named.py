@@ -26,6 +26,7 @@ OF_DOORS = {
     "draft",
     "advice",
     "legal_hold",
+    "consent",
     "subject",
     "model",
     "models",

@@ -91,6 +91,7 @@ class World:
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
+        self.b("PUT", f"/v1/subjects/{MARK}/consents/{MARK.lower()}", {"how": MARK})
         self.b("PUT", f"/v1/retention/{MARK.lower()}", {"after": "P99Y", "reason": MARK, "definition": MARK})
         waits = {
             "operation": "cancel_instance", "right": "", "method": "POST", "path": MARK, "digest": "d", "by": MARK, "reason": MARK, "at_us": 1,
@@ -195,7 +196,7 @@ def bodies(w: World) -> dict[str, dict]:
         "put_kpi": {"kind": "time"}, "put_saved_report": {"measure": "wip"}, "try_report": {"report": {"measure": "wip", "group": "process"}},
         "put_report_schedule": {"cron": "0 7 * * *", "mail": {"host": "mail.example", "from": "a@aa.example", "to": ["b@aa.example"]}},
         **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
-        **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
+        "put_consent": {"how": "stolen"}, **{k: {"after": "P99Y", "reason": "x"} for k in ("put_retention", "preview_retention")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
@@ -224,6 +225,9 @@ OWN = frozenset(
         "export_subject",
         "put_legal_hold",
         "remove_legal_hold",
+        "list_consents",
+        "put_consent",
+        "withdraw_consent",
         "put_retention",
         "preview_retention",
         "remove_retention",
@@ -272,6 +276,7 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
             thing = "aa"  # as its body says: b's could not be put by its name alone
         for name in ("id", "key", "name"):
             filled = filled.replace(f"{{{name}}}", str(thing))
+        filled = filled.replace("{purpose}", MARK.lower())
         query = (
             {"target": f"tenant:{MARK}"}
             if path == "/v1/limits" and method != "GET"

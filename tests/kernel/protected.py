@@ -6,8 +6,9 @@ from typing import Any
 
 from scenario import Scenario
 
-from flowledger.infra.protection.store import Away, Row, digest_of
+from flowledger.infra.protection.store import Away, Row
 from flowledger.infra.protection.vault import Vault
+from flowledger.kernel.tasks.privacy import digest_of
 
 
 class MemoryKeys:

@@ -195,6 +195,9 @@ def test_keys_that_are_away_are_an_incident_and_no_defect():
         s.start("p", iban=MARK)
     assert str(refused.value).startswith("UNAVAILABLE"), "nothing is wrong with what was asked: it may be asked again"
     (task,) = s.p.tasks.values()
+    with pytest.raises(Refused, match="can't be had") as refused:
+        s.do(c.SetVariables(key=task.instance, variables={"iban": "another"}))
+    assert str(refused.value).startswith("UNAVAILABLE")
     s.do(c.CompleteTask(task=task.key))
     assert s.words[-1] == "?KEYS_AWAY"
     s.keys.away = False

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowledger.api.access import changes, known
 from flowledger.api.access.changes import ATTEMPTS_MAX, LINK_S, LOCKED_S, SESSIONS_MAX
 from flowledger.api.access.door import Door, bearer, session_of
+from flowledger.api.guard import Guard
 from flowledger.infra.accounts import secrets
 from flowledger.infra.accounts.secrets import PASSWORD_MAX, Busy, Passwords
 from flowledger.infra.accounts.store import Store
@@ -159,6 +160,12 @@ async def test_the_cookie_s_flags(world, host, only_tls):
     said = await world.client(host=host).post("/v1/session", json={"name": "ann", "password": PASSWORD})
     flags = {part.strip().lower() for part in said.headers["set-cookie"].split(";")[1:]}
     assert {"httponly", "samesite=strict", "path=/", "max-age=43200"} <= flags and ("secure" in flags) is only_tls
+    assert not any(flag.startswith("domain") for flag in flags)
+    name, _, session = said.headers["set-cookie"].partition(";")[0].partition("=")
+    assert name == ("__Host-flowledger_session" if only_tls else "flowledger_session")
+    assert (await world.client(host=host, cookie=f"{name}={session}").get("/v1/me")).status_code == 200
+    if only_tls:  # which another name below the same domain could plant
+        assert (await world.client(host=host, cookie=f"flowledger_session={session}").get("/v1/me")).status_code == 401
     assert "no-store" in said.headers["cache-control"]
 
 
@@ -181,12 +188,12 @@ async def test_what_changes_something_by_a_session_needs_its_token(world):
 
 async def test_a_session_is_over_after_idle_time_and_after_its_whole_time(world):
     idle, busy = await world.user("ann", "viewer"), await world.user("bob", "viewer")
-    world.clock.passes(59 * 60)
+    world.clock.passes(29 * 60)
     assert (await busy.get("/v1/me")).status_code == 200
     world.clock.passes(60)
     assert (await idle.get("/v1/me")).status_code == 401 and (await busy.get("/v1/me")).status_code == 200
-    for _ in range(11 * 2):
-        world.clock.passes(30 * 60)
+    for _ in range(12 * 3):
+        world.clock.passes(20 * 60)
         said = await busy.get("/v1/me")
     assert said.status_code == 401, "twelve hours are twelve hours"
 
@@ -449,3 +456,12 @@ async def test_comparisons_take_no_time_that_tells(world):
         source = inspect.getsource(module)
         assert not re.search(r"(verifier|csrf|password|link|token|text)\s*(==|!=)\s*(?!'')", source), module.__name__
     assert "compare_digest" in inspect.getsource(known) and "compare_digest" in inspect.getsource(door)
+
+
+@pytest.mark.parametrize("file", ["", "/etc/tls/server.pem"])
+async def test_a_port_with_a_certificate_says_that_browsers_come_by_tls_alone(world, file):
+    guard = world.app.asgi_handler
+    guard.services.settings = guard.services.settings.model_copy(update={"tls_cert_file": file})
+    guard.tls = Guard(guard.app, guard.services).tls
+    said = await world.client().get("/v1/me")
+    assert said.status_code == 401 and said.headers.get("strict-transport-security") == ("max-age=31536000" if file else None)

@@ -24,6 +24,7 @@ PLACES = {
     "id": str(2 << 51 | 7),
     "key": str(2 << 51 | 7),
     "name": "ann",
+    "purpose": "news",
     "kind": "users",
     "move": "claim",
     "token": "abc",

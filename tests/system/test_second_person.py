@@ -12,11 +12,11 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from flowledger.api import approvals as approvals_of
 from flowledger.events import control as co
-from flowledger.infra.protection.store import digest_of
 from flowledger.infra.settings import SettingsError
 from flowledger.kernel.batches.actions import ACTIONS
 from flowledger.kernel.operations import name_of
 from flowledger.kernel.tasks import approvals
+from flowledger.kernel.tasks.privacy import digest_of
 
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"><process id="p" isExecutable="true">
 <startEvent id="s"/><userTask id="u"><extensionElements><zeebe:userTask/></extensionElements></userTask><endEvent id="e"/>

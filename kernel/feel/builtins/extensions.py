@@ -35,6 +35,16 @@ def is_defined(r: Runtime, value: Any) -> bool:
     return value is not None
 
 
+@extension("consented", "purpose: string, subject: string", work=20)
+def consented(r: Runtime, purpose: str, subject: str) -> bool:
+    """Whether a data subject has agreed to a purpose: given, not over, not withdrawn. Null in a trial, where nobody knows."""
+    asked = getattr(r.facts, "consented", None)
+    if asked is None:
+        raise ValueError("the facts of this evaluation have no consents")
+    found: bool = asked(purpose, subject)
+    return found
+
+
 @extension("assert", "value: any, condition: any, cause??: string")
 def assert_(r: Runtime, value: Any, condition: Any, cause: str | None) -> Any:
     """The value if the condition is true, else null with the cause as a warning; in a mapping that is an incident."""
