@@ -79,7 +79,7 @@ ACCOUNTS = (
     "/v1/simulations",
 )
 #: each change there makes several commands, one with the time in it, or none: no id of a request stands for its answer
-BY_ITSELF = ("/v1/subjects", "/v1/legal-holds", "/v1/retention", "/v1/retention-steps", "/v1/tenants")
+BY_ITSELF = ("/v1/subjects", "/v1/legal-holds", "/v1/retention", "/v1/retention-steps", "/v1/rules", "/v1/tenants")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.\w+\.(\w+)_")
 MODEL = (
@@ -262,7 +262,7 @@ def _texts(paths: dict[str, Any]) -> None:
     paths["/v1/events"]["get"]["responses"]["200"]["content"] = {"text/event-stream": {"schema": one}}
     paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
     paths["/v1/definitions/{id}/diagram"]["get"]["responses"]["200"]["content"] = {"application/xml": {}}
-    for what in ("report", "duties", "access"):
+    for what in ("report", "duties", "rules", "access"):
         paths[f"/v1/evidence/{what}"]["get"]["responses"]["200"]["content"] |= {"text/csv": text, "text/html": text}
     paths["/v1/exports"]["get"]["responses"]["200"]["content"] = {
         **{kind: {} for kind in EXPORTED if kind != MEDIA_TYPE},

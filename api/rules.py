@@ -13,8 +13,8 @@ from flowledger.api import answers as a
 from flowledger.api import rule_check as rc
 from flowledger.api.edge import TEXT_MAX, ApiRequest, Body, NamePath, reply
 from flowledger.api.lists import WaitFor, listing
-from flowledger.api.problems import Problem, malformed
-from flowledger.api.services import Services, services_of
+from flowledger.api.problems import Problem, senseless
+from flowledger.api.services import Services, request_id, services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -182,7 +182,7 @@ async def delete_rule_pack(request: ApiRequest, name: NamePath, reason: str = ""
         raise Problem(RejectionCode.NOT_FOUND, f"no rule pack {name}")
     answer: dict[str, Any] = {}
     for row in sorted(page["items"], key=lambda r: r["version"]):  # the newest last, so that none of before comes into force
-        answer = await s.call(c.ChangeDefinition(key=int(row["key"]), move="delete", reason=reason), request)
+        answer = await s.call(c.ChangeDefinition(key=int(row["key"]), move="delete", reason=reason), request, keyed=False)
     return reply(answer_view(answer))
 
 
@@ -190,9 +190,10 @@ async def delete_rule_pack(request: ApiRequest, name: NamePath, reason: str = ""
 async def check_rules(request: ApiRequest, data: CheckBody) -> Response[RuleCheck]:
     """Published models, instances (by the values that they have now) and the work of people (by who did or has it), a page at a time. Nothing is changed."""
     s = services_of(request)
+    request_id(request)  # refused where it is none, though nothing is remembered by it
     if data.content is not None:
         if data.packs:
-            raise malformed("either packs or content was expected, found both", "body content")
+            raise senseless("either packs or content was expected, found both", "body content")
         packs = [InForce(await asyncio.to_thread(_parsed, data.content))]
     else:
         packs = await _in_force(request)

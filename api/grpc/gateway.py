@@ -166,8 +166,10 @@ class Gateway:
 
     async def ask(self, command: AnyCommand, caller: Caller, timeout_s: float = 30.0) -> Answer:
         """`Client.call`; of an engine in this process its future itself, which spares a timer context for each call."""
-        if self.storage is not None and self.storage.full and (refused := self.storage.refused(command, caller.tenant)) is not None:
-            return cast(Answer, refused)
+        if self.storage is not None and self.storage.full:
+            refused: Answer | None = self.storage.refused(command, caller.tenant)
+            if refused is not None:
+                return refused
         if self._submit is None:
             return await self.client.call(command, caller, timeout_s=timeout_s)
         future: asyncio.Future[Answer] = self._submit(command, caller)

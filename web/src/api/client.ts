@@ -36,7 +36,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(overview|gathered|instances|tasks(?!\/[^/]+\/recommendations$)|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export|schedule)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(overview|gathered|instances|tasks(?!\/[^/]+\/recommendations$)|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|rules|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|kpis\/[^/]+\/(figures|promised)|saved-reports\/[^/]+\/(run|export|schedule)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 /** When the server answered last. */

@@ -83,6 +83,7 @@ export const audit: Record<string, string> = {
   "evidence.as": "Als wer",
   "evidence.account": "Konto",
   "evidence.rules": "Regeln",
+  "col.instance": "Instanz",
   "rules.by": "Nach Regel",
   "rules.by.none": "In dieser Zeit hat kein Regelpaket etwas gesagt.",
   "rules.verdicts": "Urteile",

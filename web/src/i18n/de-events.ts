@@ -53,6 +53,7 @@ export const events: Record<string, string> = {
   "event.partition.outbound_confirmed": "Zustellung bestätigt",
   "event.record.stored": "Registereintrag gespeichert",
   "event.signal.received": "Signal empfangen",
+  "event.rule.judged": "Eine Regel wurde beurteilt",
   "event.sla.breached": "Vereinbarte Zeit überschritten",
   "event.subscription.closed": "Warten beendet",
   "event.subscription.opened": "Warten begonnen",

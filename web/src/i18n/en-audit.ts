@@ -83,6 +83,7 @@ export const audit: Record<string, string> = {
   "evidence.as": "As whom",
   "evidence.account": "Account",
   "evidence.rules": "Rules",
+  "col.instance": "Instance",
   "rules.by": "By rule",
   "rules.by.none": "No rule pack said anything in this time.",
   "rules.verdicts": "Verdicts",

@@ -53,6 +53,7 @@ export const events: Record<string, string> = {
   "event.partition.outbound_confirmed": "Delivery confirmed",
   "event.record.stored": "Registry entry stored",
   "event.signal.received": "Signal received",
+  "event.rule.judged": "A rule was judged",
   "event.sla.breached": "Agreed time exceeded",
   "event.subscription.closed": "Stopped waiting",
   "event.subscription.opened": "Began to wait",

@@ -102,4 +102,8 @@ export const doors: Record<string, string> = {
   "… subscriptions are open, more aren't allowed": "{1} Abonnements sind offen, mehr sind nicht erlaubt",
   "…; … has no passkey yet: one is added on the page /account of the console, in a browser": "{1}; {2} hat noch keinen Passkey: auf der Seite /account der Konsole wird im Browser einer hinzugefügt",
   "…; … is a program and has none: a person asks for it": "{1}; {2} ist ein Programm und hat keinen: eine Person verlangt es",
+  "either packs or content was expected, found both": "Erwartet wurden Pakete oder ein Inhalt, gefunden beides",
+  "no rule pack …": "Kein Regelpaket {1}",
+  "no rule pack … is in force": "Kein Regelpaket {1} ist in Kraft",
+  "the right rules:write was expected, to deploy, change or delete a rule pack": "Erwartet wurde das Recht rules:write, um ein Regelpaket bereitzustellen, zu ändern oder zu löschen",
 };

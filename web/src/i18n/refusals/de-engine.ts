@@ -52,7 +52,7 @@ export const engine: Record<string, string> = {
   "expected an alert named '…', found none": "Erwartet wurde ein Alarm „{1}“, gefunden keiner",
   "expected an element '…' in process '…', found none": "Erwartet wurde ein Element „{1}“ im Prozess „{2}“, gefunden keines",
   "expected an element of '…' version …, found '…'": "Erwartet wurde ein Element von „{1}“ Version {2}, gefunden „{3}“",
-  "expected an executable process, a decision, a form or a trigger, found none": "Erwartet wurde ein ausführbarer Prozess, eine Entscheidung, ein Formular oder ein Auslöser, gefunden keines davon",
+  "expected an executable process, a decision, a form, a trigger or a rule pack, found none": "Erwartet wurde ein ausführbarer Prozess, eine Entscheidung, ein Formular, ein Auslöser oder ein Regelpaket, gefunden nichts davon",
   "expected an open incident with key …, found none": "Erwartet wurde eine offene Störung mit dem Schlüssel {1}, gefunden keine",
   "expected an open version, found version … of '…': …": "Erwartet wurde eine offene Version, gefunden Version {1} von „{2}“: {3}",
   "expected another open version of '…' for the rest of new starts, found … alone": "Erwartet wurde eine weitere offene Version von „{1}“ für den Rest der neuen Starts, gefunden allein {2}",
