@@ -102,7 +102,8 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             variables=variables,
             merged=merged,
             status=status,
-            result=e.result,
+            # a job that was to choose and says nothing has chosen nothing: to be asked again at once, it would say that for ever
+            result={} if e.result is None and task.type == "ad_hoc_sub_process" else e.result,
             worker=task.worker,
         )
     )

@@ -76,6 +76,16 @@ def test_a_job_chooses_until_it_says_that_all_is_done():
     assert s.empty
 
 
+def test_a_job_that_says_nothing_has_chosen_nothing_and_is_not_asked_again_at_once():
+    s = play(BY_JOB, "")
+    s.do(c.CompleteTask(task=s.task("agent").key, variables={"seen": True}))
+    assert (s.at, s.tasks, s.vars) == ("ah", "ah", {"seen": True}) and not s.p.tasks
+    s.move("activate ah a")
+    s.move("complete a")
+    s.do(c.CompleteTask(task=s.task("agent").key, result={"isCompletionConditionFulfilled": True}))
+    assert s.empty
+
+
 def test_unknown_elements():
     assert play(BY_LIST, "", "p", chosen=["nix"]).words[-1] == "?EXTRACT_VALUE_ERROR"
     with pytest.raises(Refused, match="nix"):
