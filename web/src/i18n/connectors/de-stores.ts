@@ -1,10 +1,11 @@
 /** Connectors that keep: databases, objects, files, code; and what goes to people. */
 export const stores: Record<string, string> = {
-  "Asks a PostgreSQL, MySQL or MariaDB database, or changes something there.": "Fragt eine Datenbank von PostgreSQL, MySQL oder MariaDB ab oder ändert dort etwas.",
+  "Asks a PostgreSQL, MySQL, MariaDB or Oracle database, or changes something there.": "Fragt eine Datenbank von PostgreSQL, MySQL, MariaDB oder Oracle ab oder ändert dort etwas.",
   "Kind of database": "Art der Datenbank",
   "mysql: MySQL or MariaDB": "mysql: MySQL oder MariaDB",
   "Name or address of the server": "Name oder Adresse des Servers",
-  "Empty: 5432 of PostgreSQL, 3306 of MySQL": "Leer: 5432 von PostgreSQL, 3306 von MySQL",
+  "Empty: 5432 of PostgreSQL, 3306 of MySQL, 1521 of Oracle": "Leer: 5432 von PostgreSQL, 3306 von MySQL, 1521 von Oracle",
+  "Name of the database; of Oracle its service": "Name der Datenbank; bei Oracle ihr Dienst",
   Database: "Datenbank",
   "Name of the database": "Name der Datenbank",
   User: "Benutzer",

@@ -106,4 +106,13 @@ export const doors: Record<string, string> = {
   "no rule pack …": "Kein Regelpaket {1}",
   "no rule pack … is in force": "Kein Regelpaket {1} ist in Kraft",
   "the right rules:write was expected, to deploy, change or delete a rule pack": "Erwartet wurde das Recht rules:write, um ein Regelpaket bereitzustellen, zu ändern oder zu löschen",
+  "a purpose of small letters, digits and ._-, 100 at most, was expected, found …": "Erwartet wurde ein Zweck aus kleinen Buchstaben, Ziffern und ._-, höchstens 100, gefunden {1}",
+  "a subject has at most … consents": "Eine Person hat höchstens {1} Einwilligungen",
+  "a time that is still to come was expected, found …": "Erwartet wurde ein Zeitpunkt, der noch kommt, gefunden {1}",
+  "expected an open task, found none with key …": "Erwartet wurde eine offene Aufgabe, gefunden keine mit dem Schlüssel {1}",
+  "expected one of …, found …": "Erwartet wurde eines von {1}, gefunden {2}",
+  "expected something named out of an earlier answer, as {0.instance}, found other braces": "Erwartet wurde etwas aus einer früheren Antwort, wie {0.instance}, gefunden andere geschweifte Klammern",
+  "expected the number of an earlier read (0 is the first), found …": "Erwartet wurde die Nummer einer früheren Frage (0 ist die erste), gefunden {1}",
+  "no consent to … was given": "Eine Einwilligung in {1} wurde nicht gegeben",
+  "what the models call and import: expected at most … …, found …": "Was die Modelle aufrufen und einbinden: erwartet wurden höchstens {1} {2}, gefunden {3}",
 };
