@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from flowledger.api.reads import Reads
 from flowledger.infra.blobs import Blobs
 from flowledger.processors.client import Client
 
@@ -47,8 +48,9 @@ class Watched:
 class Dependencies:
     """Of one process."""
 
-    def __init__(self, client: Callable[[], Client], blobs: Callable[[], Blobs | None]) -> None:
+    def __init__(self, client: Callable[[], Client], reads: Callable[[], Reads], blobs: Callable[[], Blobs | None]) -> None:
         self.log = Watched(lambda: client().ends())
+        self.database = Watched(lambda: reads().database())
         self.files = Watched(lambda: asyncio.to_thread(self._files))
         self._blobs = blobs
 

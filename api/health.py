@@ -33,8 +33,8 @@ async def state(s: Services) -> dict[str, Any]:
     """How it is: `Health`."""
     owner = s.client.health()
     reasons = [s.telemetry.hidden(text) for text in owner.get("reasons") or ()]
-    found = await asyncio.gather(s.reads.health(), s.dependencies.log.why(), s.dependencies.files.why())
-    why, log, files = (s.telemetry.hidden(text) for text in found)
+    found = await asyncio.gather(s.reads.health(), s.dependencies.log.why(), s.dependencies.database.why(), s.dependencies.files.why())
+    why, log, database, files = (s.telemetry.hidden(text) for text in found)
     execution = bool(owner.get("ready")) and not s.closing.is_set()
     if s.closing.is_set():
         reasons.append("the server is going down")
@@ -47,7 +47,7 @@ async def state(s: Services) -> dict[str, Any]:
             "projections": {"ok": not why, "why": why},
             "events": part(log, "kafka" if s.settings.kafka else "embedded"),
             "threads": part("; ".join(filter(None, (log, why))), "ledger"),
-            "postgres": part(why, "external" if s.settings.postgres else "embedded"),
+            "postgres": part(database, "external" if s.settings.postgres else "embedded"),
             "cache": part("", "none"),
             "files": part(files, "none" if s.blobs is None else s.settings.blobs.partition(":")[0] or "folder"),
         },

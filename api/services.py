@@ -81,7 +81,7 @@ class Services:
         #: files of tasks and instances (`api/files.py`); None: this process keeps none
         self.blobs: Blobs | None = None
         #: what health looks at
-        self.dependencies = Dependencies(lambda: self.client, lambda: self.blobs)
+        self.dependencies = Dependencies(lambda: self.client, lambda: self.reads, lambda: self.blobs)
         #: the doors of triggers (`api/hooks`); None: this process has none
         self.hooks: Any = None
         #: opens protected values (`api/veil.py`); None: this process has no keys, and shows none

@@ -141,6 +141,10 @@ class RowsInMemory:
     async def source(self, definition: str, tenant: str) -> dict[str, Any] | None:
         return self.sources.get(definition)
 
+    async def database(self) -> None:
+        if self.trouble and not self.trouble.startswith("queries"):
+            raise ConnectionError(self.trouble)
+
     async def health(self) -> str:
         return self.trouble
 
