@@ -29,13 +29,15 @@ Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
 
 
+Whole = Annotated[int | None, Parameter(ge=0, le=10**15 - 1, schema_extra={"minimum": 0, "maximum": 10**15 - 1})]
 #: something that isn't a blank
 Content = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 DefinitionPath = Annotated[NamePath, Parameter(description="Its key, or its id in the model (then the newest version is meant)")]
 
 
 class DefinitionBody(Body):
-    """A draft. `name` is the file's name; `content` its text."""
+    """A draft. `name` is the file's name; `content` its text. `metadata`: `category`, `tags`, `complexity_score` (where none is given the process's own
+    holds), `estimated_duration` (ISO 8601, or `estimated_duration_ms`), `dependencies`, and whatever else."""
 
     name: Name
     content: Content
@@ -78,18 +80,25 @@ async def list_definitions(
     name: Annotated[str | None, Parameter(description="Part of the name, or the id")] = None,
     tag: str | None = None,
     category: str | None = None,
+    depends_on: Annotated[str | None, Parameter(description="One of the `dependencies` of its metadata")] = None,
+    complexity_min: Whole = None,
+    complexity_max: Whole = None,
+    estimated_ms_min: Whole = None,
+    estimated_ms_max: Whole = None,
     creator: str | None = None,
     latest: Annotated[bool | None, Parameter(description="Of each id the newest version only")] = None,
     limit: Limit = 50,
     cursor: DefinitionCursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.DefinitionDetail]]:
-    """By id in the model, newest version first. `id` and `key` are a definition's key, `definition_id` is what it is called in the model."""
+    """By id in the model, newest version first. `id` and `key` are a definition's key, `definition_id` is what it is called in the model.
+    `complexity_min` and `_max` are of `complexity_score`, `estimated_ms_min` and `_max` of the expected duration of its metadata."""
     if process is not None:
         definition_id, kind = process if definition_id in (None, process) else "", "process"
     filters = {
         "id": id, "definition_id": definition_id, "kind": kind, "version": version, "status": status, "name": name, "tag": tag, "category": category, "creator": creator,
-        "latest": latest,
+        "depends_on": depends_on, "complexity_min": complexity_min, "complexity_max": complexity_max, "estimated_ms_min": estimated_ms_min,
+        "estimated_ms_max": estimated_ms_max, "latest": latest,
     }  # fmt: skip
     page = await listing(request, "definitions", filters, limit, cursor, wait_for)
     return reply({**page, "items": [definition_view(row) for row in page["items"]]})

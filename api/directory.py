@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, put
 from litestar.params import Parameter
+from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
+from flowledger.api.lists import text_of
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
@@ -20,6 +23,8 @@ KINDS = {
     "users": "user", "agents": "agent", "services": "service", "tools": "tool", "apis": "api", "groups": "group", "calendars": "calendar",
 }  # fmt: skip
 NAME_MAX = 200
+#: records that a search looks at in one go, and how often it does for one page
+SEARCHED, SEARCHED_PAGES = 1_000, 10
 EntryName = Annotated[str, Parameter(schema_extra={"pattern": r"^[^/\x00-\x1f\x7f]+$", "minLength": 1, "maxLength": NAME_MAX})]
 Page = Annotated[int, Parameter(ge=1, le=1000)]
 Target = Annotated[
@@ -30,6 +35,7 @@ Target = Annotated[
     ),
 ]
 Kind = Annotated[str, Parameter(schema_extra={"enum": list(KINDS)})]
+Asked = Annotated[str, Meta(min_length=2, max_length=1_000)]
 After = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
 
 
@@ -102,9 +108,68 @@ async def delete_entry(request: ApiRequest, kind: Kind, name: EntryName) -> Resp
 
 
 @get("/task-definitions", summary="List task definitions")
-async def list_task_definitions(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
-    """The newest version of each, and each version as `name@version`."""
-    return reply(await _list(request, "task_definition", "", cursor, limit))
+async def list_task_definitions(
+    request: ApiRequest,
+    cursor: After = "",
+    limit: Page = 100,
+    metadata: Annotated[
+        list[Asked] | None, Parameter(description="NAME=VALUE: what their metadata says, or a list of it has; all must fit")
+    ] = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    updated_from: datetime | None = None,
+    updated_to: datetime | None = None,
+) -> Response[a.Page[a.Entry]]:
+    """The newest version of each, and each version as `name@version`. A page of a search may have few rows, or none, and a cursor: it has looked at so many."""
+    words = [_asked(text) for text in metadata or ()]
+    spans = [
+        ("created_us", _micros(created_from), _micros(created_to)),
+        ("updated_us", _micros(updated_from), _micros(updated_to)),
+    ]
+    if not words and all(low is high is None for _, low, high in spans):
+        return reply(await _list(request, "task_definition", "", cursor, limit))
+    found: list[dict[str, Any]] = []
+    following: str | None = cursor
+    for _ in range(SEARCHED_PAGES):
+        page = await _list(request, "task_definition", "", following or "", SEARCHED)
+        fits = [i for i in page["items"] if _says(i.get("metadata"), words) and all(_within(i.get(n), low, high) for n, low, high in spans)]
+        found += fits[: limit - len(found)]
+        if len(found) == limit:
+            more = fits[-1]["name"] != found[-1]["name"] or page["cursor"] is not None
+            return reply({"items": found, "cursor": found[-1]["name"] if more else None})
+        if (following := page["cursor"]) is None:
+            break
+    return reply({"items": found, "cursor": following})
+
+
+def _asked(text: str) -> tuple[str, str]:
+    name, is_one, value = text.partition("=")
+    if not name or not is_one:
+        raise malformed(f"NAME=VALUE was expected, found {text[:100]!r}", "query metadata")
+    return name, value
+
+
+def _says(metadata: Any, words: list[tuple[str, str]]) -> bool:
+    """Values are compared as they are written; dots in a name lead into objects, unless there is one that is called so."""
+    return all(any(text_of(one) == value for one in _values(metadata, name)) for name, value in words)
+
+
+def _values(metadata: Any, name: str) -> list[Any]:
+    if not isinstance(metadata, dict):
+        return []
+    if name not in metadata:
+        first, dot, rest = name.partition(".")
+        return _values(metadata.get(first), rest) if dot else []
+    value = metadata[name]
+    return value if isinstance(value, list) else [] if isinstance(value, dict) else [value]
+
+
+def _within(moment: Any, low: int | None, high: int | None) -> bool:
+    return (low is None or (moment or 0) >= low) and (high is None or (moment or 0) < high)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else (at.replace(tzinfo=at.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 @get("/task-definitions/{name:str}", summary="Get a task definition")

@@ -135,6 +135,9 @@ class Reads(Protocol):
     async def health(self) -> str:
         """Why queries can't be answered; empty: all is well."""
 
+    async def database(self) -> None:
+        """It answers, whatever is in it; else this raises what is wrong."""
+
 
 class SqlReads:
     """The port on a `projections.reader.Reader`."""
@@ -385,6 +388,9 @@ class SqlReads:
         async with _told():
             found: set[str] = await self._needed(self.reader, names)
             return found
+
+    async def database(self) -> None:
+        await self.reader.answers()
 
     async def health(self) -> str:
         why: str = await self.reader.ready()

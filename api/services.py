@@ -17,6 +17,7 @@ from flowledger.api.access.changes import Accounts
 from flowledger.api.access.door import PROOF, Door
 from flowledger.api.access.passkeys import Passkeys
 from flowledger.api.closing import Closing
+from flowledger.api.dependencies import Dependencies
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
 from flowledger.api.learning import Learning
@@ -79,6 +80,8 @@ class Services:
         self.callbacks: Callbacks | None = None
         #: files of tasks and instances (`api/files.py`); None: this process keeps none
         self.blobs: Blobs | None = None
+        #: what health looks at
+        self.dependencies = Dependencies(lambda: self.client, lambda: self.reads, lambda: self.blobs)
         #: the doors of triggers (`api/hooks`); None: this process has none
         self.hooks: Any = None
         #: opens protected values (`api/veil.py`); None: this process has no keys, and shows none

@@ -38,6 +38,9 @@ FOLLOW_UPS_FREE = 8
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
 NAME_MAX = 4_096
+#: characters of what a definition or an instance is called, and of a version tag: as wide as the columns of their rows
+TITLE_MAX = 255
+VERSION_TAG_MAX = 50
 #: characters of a text for people that a caller gives: a reason, the message of an error
 PROSE_MAX = 65_536
 #: items of a list in a command: keys of tasks, ids of elements

@@ -267,6 +267,25 @@ def whole(column: str, name: str) -> Apply:
     return apply
 
 
+def at_least(what: str, name: str) -> Apply:
+    return _bound(what, name, ">=")
+
+
+def at_most(what: str, name: str) -> Apply:
+    return _bound(what, name, "<=")
+
+
+def _bound(what: str, name: str, way: str) -> Apply:
+    """`what`: an expression of SQL that is a number."""
+
+    def apply(w: Where, v: str) -> None:
+        if len(v) > 15 or not v.isascii() or not v.isdigit():
+            raise BadQuery(f"{name}: expected a whole number of at most 15 digits, found {v[:40]!r}")
+        w.add(sql.SQL("({}) {} %s").format(sql.SQL(what), sql.SQL(way)), int(v))
+
+    return apply
+
+
 def priority(w: Where, v: str) -> None:
     """A word (low, normal, high, critical, urgent), or a number: that or more urgent."""
     if v.isascii() and v.isdigit() and int(v[:9]) <= PRIORITY_MAX:

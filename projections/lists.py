@@ -6,6 +6,8 @@ from flowledger.events.avro import encode_json
 from flowledger.projections.filters import (
     Apply,
     activities,
+    at_least,
+    at_most,
     candidate,
     definition,
     due,
@@ -137,6 +139,14 @@ EVALUATIONS: dict[str, Apply] = {
     "version": lambda w, v: w.add("data ->> 'version' = %s", v),
     "instance": key_equal("workflow_instance_id", "instance"),
 }
+#: of a definition, as its author gave it; else as it is of itself. What somebody wrote there before it had a meaning is none of it.
+COMPLEXITY = (
+    "CASE WHEN jsonb_typeof(metadata -> 'complexity_score') = 'number' THEN (metadata ->> 'complexity_score')::numeric "
+    "ELSE (outline -> '' ->> 'complexity')::numeric END"
+)
+ESTIMATED = (
+    "CASE WHEN jsonb_typeof(metadata -> 'estimated_duration_ms') = 'number' THEN (metadata ->> 'estimated_duration_ms')::numeric END"
+)
 DEFINITIONS: dict[str, Apply] = {
     "id": lambda w, v: w.add("id = %s", key("id", v)) if v.isascii() and v.isdigit() else equal("definition_id")(w, v),
     "definition_id": equal("definition_id"),
@@ -146,6 +156,11 @@ DEFINITIONS: dict[str, Apply] = {
     "name": part_of_name,
     "tag": lambda w, v: w.add("metadata -> 'tags' @> %s::jsonb", encode_json([v]).decode()),
     "category": lambda w, v: w.add("metadata ->> 'category' = %s", v),
+    "depends_on": lambda w, v: w.add("metadata -> 'dependencies' @> %s::jsonb", encode_json([v]).decode()),
+    "complexity_min": at_least(COMPLEXITY, "complexity_min"),
+    "complexity_max": at_most(COMPLEXITY, "complexity_max"),
+    "estimated_ms_min": at_least(ESTIMATED, "estimated_ms_min"),
+    "estimated_ms_max": at_most(ESTIMATED, "estimated_ms_max"),
     "creator": equal("created_by"),
     "format": equal("format"),
 }

@@ -57,7 +57,8 @@ MESSAGE = (
 DEFINITION_SUMMARY = (
     "tenant_id, id, definition_id, kind, name, description, version, version_tag, content_hash, resource, format, notation, status, "
     "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version, "
-    "outline -> '' -> 'imports' AS imports"
+    "outline -> '' -> 'imports' AS imports, CASE WHEN jsonb_typeof(metadata -> 'complexity_score') = 'number' "
+    "THEN metadata -> 'complexity_score' ELSE outline -> '' -> 'complexity' END AS complexity_score"
 )
 
 _DEFINITIONS = "SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s"

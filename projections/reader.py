@@ -366,6 +366,11 @@ class Reader:
             {"view": r["name"], "version": r["version"], "built_at": iso(r["built_at"]), "partitions": at.get(r["name"], {})} for r in live
         ]
 
+    async def answers(self) -> None:
+        """The database does, whatever is in it. Raises: psycopg.Error, OSError, TimeoutError."""
+        async with asyncio.timeout(2.0):
+            await self.rows("SELECT 1")
+
     async def ready(self) -> str:
         """`""` when the database answers and has its tables, else why not."""
         try:

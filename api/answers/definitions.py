@@ -62,6 +62,8 @@ class DefinitionDetail(Definition, kw_only=True):
     #: of a decision or a requirements graph: what its file imports
     imports: list[ImportedModel] = []
     metadata: Any = None
+    #: that of its metadata, else how many ways lead through the process; null: no process, or deployed by a release that did not count them
+    complexity_score: float | None = None
     versions: list[Version] = []
     position: str | None = None
 

@@ -94,7 +94,10 @@ class Live(msgspec.Struct, kw_only=True):
 
 class Health(msgspec.Struct, kw_only=True):
     """`status`: ready, degraded (commands are taken, something else is away) or not ready. `parts`: `owners` and `projections`, each with `ok`
-    and `why`. `reasons`: all that is wrong; `warnings`: what should be looked at. `partitions`: epoch and position of those owned here."""
+    and `why`; and what they stand on, with its `kind` too: `events` (the log, which takes and gives all events), `threads` (histories for audit: the log and its
+    rows), `postgres`, `cache` (none is needed) and `files`.
+
+    `reasons`: all that is wrong; `warnings`: what should be looked at. `partitions`: epoch and position of those owned here."""
 
     status: str
     execution: bool

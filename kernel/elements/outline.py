@@ -4,7 +4,7 @@
 person: rows of it come from the events of its element), `loop` true when it runs several times, `name`, `description`, `after` (the activities that it
 directly follows), `boundary` (its boundary events), `group` (the gateway at which its branch split off, or itself when its runs go side by side),
 `estimated_ms`. What is no activity (a gateway, an event) stands there by its `name` alone, where it has one. The empty name is the process itself, with
-its `description` and what it protects (`protect`, as `kernel/model/protect.py` has it).
+its `description`, what it protects (`protect`, as `kernel/model/protect.py` has it) and its `complexity` (`kernel/model/described.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from flowledger.kernel import times
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.model.described import complexity
 from flowledger.kernel.model.graph import Node, Process, Work
 
 TYPES = {
@@ -28,7 +29,7 @@ SPLITS = frozenset({"parallelGateway", "inclusiveGateway", "complexGateway"})
 
 
 def outline(process: Process) -> dict[str, Any]:
-    whole = {"description": process.documentation, "protect": process.protect}
+    whole = {"description": process.documentation, "protect": process.protect, "complexity": complexity(process)}
     found: dict[str, Any] = {"": told} if (told := {k: v for k, v in whole.items() if v}) else {}
     for node in process.nodes.values():
         if not node.behaviour.activity:

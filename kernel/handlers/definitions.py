@@ -14,7 +14,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.handlers import arming, deployable, imports, records, removal, rollouts, spreading, triggers
-from flowledger.kernel.model import canonical, protect
+from flowledger.kernel.model import canonical, described, protect
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.packs import gate
 from flowledger.kernel.packs.judge import Look
@@ -29,6 +29,9 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     """All or none: every resource is read first; an error in any refuses the deployment, with all findings."""
     if not e.resources:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
+    if wrong := described.problems(e.metadata):
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
+    metadata = described.normal(e.metadata)
     graphs, findings = [], _profiles_wrong(d, e.profiles or {})
     #: what was found in each file
     told_of: dict[str, list[Any]] = {}
@@ -56,7 +59,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
                     found += gate.findings(d, look, packs, process, e.metadata, resource.name, e.status == "published")
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
         found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name, e.profiles or ())
-        found += deployable.protects(d, graph, resource.name)
+        found += deployable.protects(d, graph, resource.name) + deployable.too_wide(graph, resource.name)
         findings += found
         told_of[resource.name] = found
         graphs.append((resource, graph))
@@ -110,13 +113,13 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         event = de.DefinitionCreated(
             key=d.key(), id=id, kind=kind, version=numbers.get((kind, id), 0) + 1,
             hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
-            status=e.status, content=content, metadata=e.metadata, validation=deployable.validation(told_of[resource.name]),
+            status=e.status, content=content, metadata=metadata, validation=deployable.validation(told_of[resource.name]),
             **more,
         )  # fmt: skip
         d.record(event)
         fields = lookup.fields(p.definitions[event.key])
         answers.append((n, {**fields, "duplicate": False}))
-        fresh.append({**fields, "metadata": e.metadata, **more})
+        fresh.append({**fields, "metadata": metadata, **more})
         if kind == "drg":
             drgs[n] = p.definitions[event.key]
         if kind == "process" and e.status == "published":
@@ -274,7 +277,7 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
     elif graph is not None and found.kind == "process":
         process = graph.processes[found.id]
         findings += deployable.starts(d, process, arming.start_nodes(process), found.resource)
-    findings += deployable.protects(d, graph, found.resource)
+    findings += deployable.protects(d, graph, found.resource) + deployable.too_wide(graph, found.resource)
     if d.state.packs and graph is not None and found.kind == "process" and found.id in graph.processes:
         packs, process = gate.in_force(d, found.tenant), graph.processes[found.id]
         findings += gate.findings(d, Look(d.facts), packs, process, found.metadata, found.resource, refuse=False)

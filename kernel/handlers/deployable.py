@@ -77,6 +77,17 @@ def starts(d: Decision, process: Any, nodes: list[Any], file: str) -> list[Findi
     return found
 
 
+def too_wide(graph: Any, file: str) -> list[Finding]:
+    """Names and version tags that rows have no room for: what a definition is called is never cut."""
+    found = []
+    for process in graph.processes.values() if graph is not None and graph.processes else ():
+        for what, text, most in (("name", process.name, limits.TITLE_MAX), ("version tag", process.version_tag, limits.VERSION_TAG_MAX)):
+            if len(text or "") > most:
+                told = f"the {what} of process '{values.clean(process.id, values.SHOWN_MAX)}': expected at most {most} characters, found {len(text)}"
+                found.append(error("TEXT_TOO_WIDE", told, file, process.id, "shorten it"))
+    return found
+
+
 def protects(d: Decision, graph: Any, file: str) -> list[Finding]:
     """What is protected needs keys: without them nothing is promised that isn't kept."""
     if graph is None or d.facts.vault is not None:

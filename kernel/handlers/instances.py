@@ -11,7 +11,7 @@ from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import business, holding, lookup, rollouts, undo
+from flowledger.kernel import business, holding, limits, lookup, rollouts, undo
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops, placing, start_event
 from flowledger.kernel.elements.triggers import error, escalation
@@ -75,6 +75,8 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             )
             return None
         return found
+    if (wide := _too_wide(s.metadata)) is not None:
+        return wide
     process = d.facts.processes[found.key]
     starts = process.by_hand
     at: list[Node] = []
@@ -183,6 +185,14 @@ def _started_within(d: Decision, i: Instance, token: int, node: Node) -> None:
                 kid = d.key()
                 d.record(fl.ElementActivated(key=i.key, token=kid, scope=i.key, element=flow.target.id))
                 d.push(i, kid)
+
+
+def _too_wide(metadata: Any) -> Rejected | None:
+    """What an instance is called is never cut."""
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or len(name) <= limits.TITLE_MAX:
+        return None
+    return Rejected(RejectionCode.INVALID_ARGUMENT, f"metadata.name: expected at most {limits.TITLE_MAX} characters, found {len(name)}")
 
 
 def _kinds(process: Process) -> str:

@@ -32,6 +32,8 @@ class ScriptedClient:
         self.log: dict[int, list[Recorded]] = {p: [] for p in range(4)}
         self.grown = asyncio.Condition()
         self.ready: dict[str, Any] = {"ready": True, "reasons": []}
+        #: why the log doesn't answer
+        self.away = ""
 
     async def call(self, command: Any, caller: Any = None, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0) -> Any:
         self.calls.append((command, caller, {"id": id, "partition": partition, "timeout_s": timeout_s}))
@@ -74,6 +76,11 @@ class ScriptedClient:
             self.log[e.partition].append(e)
         async with self.grown:
             self.grown.notify_all()
+
+    async def ends(self) -> dict[int, int]:
+        if self.away:
+            raise ConnectionError(self.away)
+        return {p: len(rs) for p, rs in self.log.items()}
 
     def definition(self, key: int) -> None:
         return None
@@ -133,6 +140,10 @@ class RowsInMemory:
 
     async def source(self, definition: str, tenant: str) -> dict[str, Any] | None:
         return self.sources.get(definition)
+
+    async def database(self) -> None:
+        if self.trouble and not self.trouble.startswith("queries"):
+            raise ConnectionError(self.trouble)
 
     async def health(self) -> str:
         return self.trouble

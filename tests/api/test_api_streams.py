@@ -12,8 +12,11 @@ import pytest
 import uvicorn
 import websockets
 
+from flowledger.api import dependencies
 from flowledger.events import flow, task, workflow
 from flowledger.events.base import Envelope, Recorded
+from flowledger.infra.blobs import blobs_of
+from flowledger.infra.settings import Settings
 
 KEY = 2 << 51 | 7
 
@@ -195,6 +198,46 @@ async def test_health_says_why_it_is_not_ready(http, client, reads):
     r = await http.get("/health/ready")
     assert r.status_code == 503 and r.json()["execution"] is False and len(r.json()["reasons"]) == 2
     assert (await http.get("/health/live")).status_code == 200
+
+
+@pytest.mark.req("D-CON-007")
+async def test_health_lists_what_the_server_stands_on(http, client, reads, monkeypatch, tmp_path):
+    monkeypatch.setattr(dependencies, "FRESH_S", 0.0)
+    found = (await http.get("/health/ready")).json()
+    assert {n: (p["ok"], p["kind"]) for n, p in found["parts"].items() if "kind" in p} == {
+        "events": (True, "embedded"), "threads": (True, "ledger"), "postgres": (True, "embedded"), "cache": (True, "none"), "files": (True, "none"),
+    }  # fmt: skip
+    client.away = "the broker is away"
+    found = (await http.get("/health/ready")).json()
+    assert (
+        found["parts"]["events"] == {"ok": False, "why": "the broker is away", "kind": "embedded"} and not found["parts"]["threads"]["ok"]
+    )
+    assert found["status"] == "degraded" and found["reasons"] == ["the log: the broker is away"] and found["parts"]["postgres"]["ok"]
+    client.away, reads.trouble = "", "PostgreSQL doesn't answer"
+    found = (await http.get("/health/ready")).json()
+    assert [n for n, p in found["parts"].items() if not p["ok"]] == ["projections", "threads", "postgres"]
+    reads.trouble = "queries: the projector hasn't made the tables yet"
+    found = (await http.get("/health/ready")).json()
+    assert [n for n, p in found["parts"].items() if not p["ok"]] == ["projections", "threads"], "the database itself is there"
+
+
+@pytest.mark.req("D-CON-007")
+async def test_a_store_of_files_that_is_away_keeps_nobody_waiting(tmp_path, monkeypatch):
+    (place := tmp_path / "blobs").write_text("a file stands where the folder should")
+
+    class Silent:
+        ends = asyncio.Event().wait
+
+    look = dependencies.Dependencies(Silent, object, lambda: blobs_of(Settings(data=tmp_path)))
+    assert "Not a directory" in await look.files.why()
+    place.unlink()
+    assert "Not a directory" in await look.files.why(), "it is believed for a moment"
+    monkeypatch.setattr(dependencies, "FRESH_S", 0.0)
+    again = dependencies.Dependencies(Silent, object, lambda: blobs_of(Settings(data=tmp_path)))
+    assert await again.files.why() == ""
+    monkeypatch.setattr(dependencies, "WAIT_S", 0.01)
+    assert await again.log.why() == "it has not answered within 0.01 s"
+    again.log._task.cancel()
 
 
 @pytest.mark.req("D-MON-003")

@@ -4,6 +4,7 @@ export const doors: Record<string, string> = {
   "Content-Type must be …, found …": "Content-Type muss {1} sein, gefunden {2}",
   "JSON in UTF-8 without a byte order mark was expected (RFC 8259, 8.1), found one": "Erwartet wurde JSON in UTF-8 ohne Byte-Order-Mark (RFC 8259, 8.1), gefunden eine",
   "JSON is in UTF-8, found the charset …": "JSON steht in UTF-8, gefunden der Zeichensatz {1}",
+  "NAME=VALUE was expected, found …": "Erwartet wurde NAME=WERT, gefunden {1}",
   "a JSON object was expected: …": "Erwartet wurde ein JSON-Objekt: {1}",
   "a body without Content-Encoding was expected, found …": "Erwartet wurde ein Inhalt ohne Content-Encoding, gefunden {1}",
   "a content or a name was expected, found neither": "Erwartet wurde ein Inhalt oder ein Name, gefunden keines von beiden",

@@ -13,6 +13,7 @@ export const engine: Record<string, string> = {
   "a text in it begins with …, as protected values do": "Ein Text darin beginnt mit {1}, wie geschützte Werte",
   "a trigger with a … has no reader": "Ein Auslöser mit {1} hat keinen Leser",
   "a defect of the engine, reference …": "Ein Fehler der Engine, Kennung {1}",
+  "metadata.name: expected at most … characters, found …": "metadata.name: erwartet wurden höchstens {1} Zeichen, gefunden {2}",
   "ad-hoc sub-process '…' is about to complete": "Ad-hoc-Teilprozess „{1}“ schließt gerade ab",
   "at: expected the items from number … on, found …": "at: erwartet wurden die Teile ab Nummer {1}, gefunden {2}",
   "can't complete task …: it is …, expected …": "Aufgabe {1} kann nicht abgeschlossen werden: Status {2:status}, erwartet wurde {3:status}",
