@@ -10,6 +10,7 @@ from litestar import Response, delete, get, post, put
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api.access.door import IDENTITY, forbidden
 from flowledger.api.definitions import ReasonBody
 from flowledger.api.edge import ApiRequest, Body, Moment, NamePath, Words, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
@@ -19,9 +20,13 @@ from flowledger.api.view import answer_view
 from flowledger.events import alerts as al
 from flowledger.events.base import RejectionCode
 from flowledger.kernel import limits
+from flowledger.kernel.alerts import action as ac
 from flowledger.kernel.alerts import rule as ar
+from flowledger.projections.reader import iso
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
+#: whoever lets a rule act
+HOLDS = "holds:control"
 Duration = Annotated[str, Meta(max_length=40)]
 Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
@@ -33,6 +38,19 @@ class Maintenance(Body):
     to: Annotated[str, Meta(pattern="^[0-9]{2}:[0-9]{2}$")]
     days: Annotated[list[Literal[ar.DAYS]], Meta(min_length=1, max_length=7)] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
     zone: Text | msgspec.UnsetType = msgspec.UNSET
+
+
+class ActionBody(Body, omit_defaults=True):
+    """What is done when it fires: what fires (its process, element or job type, by `scope`) is held `for` so long, or until it is over. `mode`, `starts`: those of a
+    hold. `most_per_hour`: of one rule. It is tried on the past and does nothing until it is `enabled`, which needs the right `holds:control`."""
+
+    kind: Literal[ac.KINDS]  # type: ignore[valid-type]
+    scope: Literal[tuple(ac.SCOPES)]  # type: ignore[valid-type]
+    for_: Duration = msgspec.field(name="for")
+    mode: Literal[ac.MODES] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
+    starts: Literal[ac.STARTS] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[valid-type]
+    most_per_hour: Annotated[int, Meta(ge=1, le=ac.PER_HOUR_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class RuleBody(Body, omit_defaults=True):
@@ -65,6 +83,7 @@ class RuleBody(Body, omit_defaults=True):
         msgspec.UNSET
     )
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    action: ActionBody | msgspec.UnsetType = msgspec.UNSET
 
 
 class SilenceBody(Body):
@@ -102,6 +121,18 @@ class Alert(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class Acted(msgspec.Struct, kw_only=True):
+    """What was done when it fired (or would have been): `hold` over `subject` of `scope`, until then or until the alert is over; released by hand as any hold is.
+    `refused`: why not: `most_per_hour`, `stands` (what an earlier firing did), `nothing` (the group names none), else in words."""
+
+    kind: str
+    scope: str
+    subject: str
+    until: str
+    hold: a.Key | None = None
+    refused: str = ""
+
+
 class Firing(msgspec.Struct, kw_only=True):
     """`status`: firing, resolved. `group`: whose figure it is; `value`: the figure, times in milliseconds, lag in seconds; `cases`: on how many it stood. `why`: it
     was over because the rule was `deleted` or switched `off`."""
@@ -116,6 +147,7 @@ class Firing(msgspec.Struct, kw_only=True):
     resolved_at: str | None = None
     resolved_value: float | None = None
     why: str = ""
+    action: Acted | None = None
 
 
 class WouldFire(msgspec.Struct, kw_only=True):
@@ -124,16 +156,19 @@ class WouldFire(msgspec.Struct, kw_only=True):
     resolved_at: str | None
     value: float | None
     cases: int | None
+    action: Acted | None = None
 
 
 class Trial(msgspec.Struct, kw_only=True):
-    """`items`: 500 at most, the first ones; `fired`: how many in all, of `groups` groups; `silent`: kept from it by times of maintenance. `step_ms`: between two
+    """`items`: 500 at most, the first ones; `fired`: how many in all, of `groups` groups; `silent`: kept from it by times of maintenance;
+    `acted`: how often the rule's action would have been done, as if it were enabled. `step_ms`: between two
     looks."""
 
     items: list[WouldFire]
     fired: int
     silent: int
     groups: int
+    acted: int
     step_ms: int
     from_: str = msgspec.field(name="from")
     to: str
@@ -148,7 +183,15 @@ def _view(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _firing(row: dict[str, Any]) -> dict[str, Any]:
-    return {"group": row["grouped"], **{k: v for k, v in row.items() if k not in ("alert_id", "slot", "grouped")}}
+    return _acted({"group": row["grouped"], **{k: v for k, v in row.items() if k not in ("alert_id", "slot", "grouped")}})
+
+
+def _acted(row: dict[str, Any]) -> dict[str, Any]:
+    if not (done := row.get("action")):
+        return row
+    until = iso(datetime.fromtimestamp(done["until_us"] / 1_000_000, UTC))
+    shown = {**{k: v for k, v in done.items() if k != "until_us"}, "until": until, "hold": str(done["hold"]) if done.get("hold") else None}
+    return {**row, "action": shown}
 
 
 async def _find(request: ApiRequest, name: str, wait_for: str | None = None) -> dict[str, Any]:
@@ -167,7 +210,11 @@ def _rule(data: RuleBody) -> dict[str, Any]:
 
 @put("/alerts/{name:str}", status_code=200, summary="Put an alert")
 async def put_alert(request: ApiRequest, name: NamePath, data: RuleBody) -> Response[a.Put]:
-    """Makes it, or changes it: what fires by now goes on to fire until the figures say that it is over."""
+    """Makes it, or changes it: what fires by now goes on to fire until the figures say that it is over. An `action` that is enabled needs the right to place holds."""
+    if data.action is not msgspec.UNSET and data.action.enabled is True:
+        identity: Any = request.scope.get(IDENTITY)
+        if identity is not None and HOLDS not in identity.rights:
+            raise forbidden(HOLDS, identity)
     return reply(answer_view(await services_of(request).call(al.PutAlert(name=name, rule=_rule(data)), request)))
 
 
@@ -235,7 +282,8 @@ async def test_alert(request: ApiRequest, name: NamePath, data: TrialBody | None
         raise senseless("of lag no history is kept, so it can't be tried on the past", "body rule")
     now = datetime.now(UTC)
     given = {"from": (now - timedelta(days=data.days)).isoformat(), "to": now.isoformat()}
-    return reply(await s.reads.trial(name, rule, given, s.identify(request).tenant))
+    found = await s.reads.trial(name, rule, given, s.identify(request).tenant)
+    return reply({**found, "items": [_acted(item) for item in found["items"]]})
 
 
 HANDLERS: list[Any] = [

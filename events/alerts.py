@@ -65,6 +65,20 @@ class AlertResolved(Event, frozen=True):
     why: str = ""
 
 
+class AlertActed(Event, frozen=True):
+    """What its rule does when it fires: `rows` of `{number, key, subject, until_us, hold, refused}`, for firing `number`. `hold` 0 without `refused`: it was asked for;
+    a second event tells the hold, or why there is none. `refused`: `most_per_hour`, `stands` (what an earlier firing did, stands over it), `nothing` (the
+    group names none), else in words."""
+
+    alert: int
+    name: str = ""
+    kind: str = ""
+    scope: str = ""
+    mode: str = ""
+    rows: Json = None
+    at_us: int = 0
+
+
 class AlertNoted(Event, frozen=True):
     """What keeps its figures from being looked at; empty: nothing."""
 
@@ -146,10 +160,45 @@ class ReportAlert(Command, frozen=True):
     error: str = ""
 
 
+# --- between partitions -----------------------------------------------------------------------------------------------------
+
+
+class ActOnAlert(Command, frozen=True):
+    """The home of an alert asks the first partition for a hold, for firing `number`: see `PlaceHold`."""
+
+    alert: int
+    number: int
+    tenant: str
+    scope: str
+    subject: str
+    mode: str
+    starts: str
+    until_us: int
+    reason: str
+
+
+class TellAlertAct(Command, frozen=True):
+    """The answer: the hold, or why there is none."""
+
+    alert: int
+    number: int
+    tenant: str
+    hold: int = 0
+    refused: str = ""
+
+
+class EndAlertAct(Command, frozen=True):
+    """The alert is over: what stands still of what was done for it is released."""
+
+    hold: int
+    tenant: str
+    reason: str = ""
+
+
 #: one of them; the union of all commands has these beside its own
-AnyAlert = PutAlert | DeleteAlert | SilenceAlert | ClaimAlerts | ReportAlert
+AnyAlert = PutAlert | DeleteAlert | SilenceAlert | ClaimAlerts | ReportAlert | ActOnAlert | TellAlertAct | EndAlertAct
 
 
 def groups(told: Json) -> list[dict[str, Any]]:
-    """Of `AlertFired` and `AlertResolved`."""
+    """Of `AlertFired`, `AlertResolved` and `AlertActed`."""
     return [row for row in told if isinstance(row, dict) and "key" in row] if isinstance(told, list) else []

@@ -16,6 +16,7 @@ BETWEEN = frozenset({
     c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
     c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
     c.SetHold, c.HoldDone,
+    al.ActOnAlert, al.TellAlertAct, al.EndAlertAct,
     co.DoBatchItems, co.TellBatchItems,
 })  # fmt: skip
 #: fields that only the engine sets, in commands that callers give too

@@ -150,6 +150,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     alerts.AlertResolved: (234, "alert.resolved", 1),
     alerts.AlertNoted: (235, "alert.noted", 1),
     alerts.AlertsClaimed: (236, "alert.claimed", 1),
+    alerts.AlertActed: (237, "alert.acted", 1),
     rules.RuleJudged: (162, "rule.judged", 1),
     operations.OperationAsked: (160, "operation.asked", 1),
     operations.OperationRefused: (161, "operation.refused", 1),

@@ -168,6 +168,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     al.AlertFired: alerts.fired,
     al.AlertResolved: alerts.resolved,
     al.AlertNoted: alerts.noted,
+    al.AlertActed: alerts.acted,
     al.AlertsClaimed: alerts.claimed,
 }
 

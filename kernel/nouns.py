@@ -139,8 +139,20 @@ class Firing(State):
     group: dict[str, Any] = {}
 
 
+class AlertAct(State):
+    """What an alert did for firing `number`: a hold over `subject` until then. `hold` 0: it is asked for. `over`: undone, as the alert was over."""
+
+    number: int = 0
+    subject: str = ""
+    at_us: int = 0
+    until_us: int = 0
+    hold: int = 0
+    over: bool = False
+
+
 class Alert(State):
-    """At its home, see `AlertPut`. `firing`: key of a group -> since when; `count`: groups that fired so far; `revision` grows with each change of the rule."""
+    """At its home, see `AlertPut`. `firing`: key of a group -> since when; `count`: groups that fired so far; `revision` grows with each change of the rule.
+    `acts`: what it did in the last hour, or what stands still; oldest first."""
 
     key: int
     tenant: str
@@ -151,6 +163,7 @@ class Alert(State):
     firing: dict[str, Firing] = {}
     count: int = 0
     revision: int = 0
+    acts: list[AlertAct] = []
 
 
 class AlertWatch(State):

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flowledger.kernel.alerts import action as ac
 from flowledger.kernel.alerts import rule as ar
+from flowledger.kernel.nouns import AlertAct
 from flowledger.projections import alert_figures as af
 from flowledger.projections import filters as fi
 from flowledger.projections import lists
@@ -67,11 +69,34 @@ async def trial(r: Reader, tenant: str, given: Mapping[str, str], name: str, rul
         silent += quiet
         items += [{"group": group, **each} for each in found]
     items.sort(key=lambda i: (i["fired_at"], ar.key_of(i["group"])))
+    acted = _act(rule, items)
     fired = Counter(ar.key_of(i["group"]) for i in items)
     return {
         "items": [{**i, "group": _told(i["group"])} for i in items[:TRIAL_MAX]], "fired": len(items), "silent": silent, "groups": len(fired),
-        "step_ms": read.step_us // 1000, "from": iso(start), "to": iso(end), "position": position,
+        "acted": acted, "step_ms": read.step_us // 1000, "from": iso(start), "to": iso(end), "position": position,
     }  # fmt: skip
+
+
+def _act(rule: Mapping[str, Any], items: Sequence[Row]) -> int:
+    """What the rule's action would have done at each firing, in order, as it is decided at its home, switched on or not; how often it would have been."""
+    action = ac.read(rule)
+    if action is None:
+        return 0
+    done: list[tuple[AlertAct, int | None]] = []
+    n = 0
+    for item in items:
+        now = _us(datetime.fromisoformat(item["fired_at"]))
+        for act, over_us in done:
+            act.over = over_us is not None and over_us <= now
+        done = [each for each in done if ac.counts(each[0], now)]
+        over, until = ac.subject(action, rule, item["group"]), now + action.for_us
+        why = ac.refused(action, [act for act, _ in done], over, now)
+        item["action"] = {"kind": action.kind, "scope": action.scope, "subject": over, "until_us": until, "hold": 0, "refused": why}
+        if not why:
+            n += 1
+            ended = item["resolved_at"]
+            done.append((AlertAct(subject=over, at_us=now, until_us=until), _us(datetime.fromisoformat(ended)) if ended else None))
+    return n
 
 
 def _told(group: Mapping[str, Any]) -> dict[str, str]:

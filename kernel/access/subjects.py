@@ -257,6 +257,7 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
+    **dict.fromkeys((al.ActOnAlert, al.TellAlertAct, al.EndAlertAct), lambda p, e: e.tenant),
     **dict.fromkeys(
         (
             c.DecideDeadLetter,

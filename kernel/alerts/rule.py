@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from flowledger.kernel import cron, limits
+from flowledger.kernel.alerts import action as ac
 from flowledger.kernel.model import trigger_fields as f
 from flowledger.kernel.model.trigger_fields import Field, duration_us, problems
 
@@ -100,7 +101,7 @@ FIELDS: Mapping[str, Field] = {
     "window": Field(f.within("PT1M", "P31D")), "for": Field(f.within("PT0S", "P7D")), "keep": Field(f.within("PT0S", "P7D")),
     "least": Field(f.whole(0, 1_000_000_000)), "no_data": Field(f.one_of(*NO_DATA)),
     "severity": Field(f.one_of(*SEVERITIES)), "title": Field(f.text(_TEXT, "a line of text", 255)),
-    "description": Field(f.text(r"[^\x00]*", "a text", 2_000)), "maintenance": Field(_maintenance), "enabled": Field(f.flag),
+    "description": Field(f.text(r"[^\x00]*", "a text", 2_000)), "maintenance": Field(_maintenance), "enabled": Field(f.flag), "action": Field(ac.wrong),
 }  # fmt: skip
 
 
@@ -150,6 +151,8 @@ def problem(name: str, rule: Any) -> str:
         return "version: it is that of a process: expected process beside it"
     if measure in ("incidents", "reworked", "recovered_share") and {"job_type"} & {*rule, *_several(rule.get("group"))}:
         return f"job_type: {measure} isn't counted by it"
+    if "action" in rule and (by := ac.missing(rule["action"], {*rule, *_several(rule.get("group"))})):
+        return f"action: its scope is {rule['action']['scope']}: expected {by}, or a group by it"
     return ""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from flowledger.events import alerts as al
 from flowledger.events.base import Envelope
+from flowledger.kernel.alerts import action as ac
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.nouns import Alert, AlertWatch, Firing
+from flowledger.kernel.nouns import Alert, AlertAct, AlertWatch, Firing
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import drop, keep, put
 
@@ -32,6 +35,8 @@ def put_(p: Partition, e: al.AlertPut, v: Envelope) -> None:
         p.changed.add(("alert", e.alert))
     a.rule = e.rule if isinstance(e.rule, dict) else {}
     a.revision += 1
+    if ac.on(a.rule) is None:
+        _over(a, {act.number for act in a.acts})
 
 
 def deleted(p: Partition, e: al.AlertDeleted, v: Envelope) -> None:
@@ -57,6 +62,28 @@ def resolved(p: Partition, e: al.AlertResolved, v: Envelope) -> None:
     if (a := _of(p, e.alert)) is not None:
         for row in al.groups(e.groups):
             drop(p, a.firing, str(row["key"]))
+        _over(a, {int(row.get("number") or 0) for row in al.groups(e.groups)})
+
+
+def _over(a: Alert, numbers: set[int]) -> None:
+    """What was done for these firings is undone; what is of one that was refused goes its own way."""
+    if any(act.number in numbers and not act.over for act in a.acts):
+        a.acts = [replace(act, over=True) if act.number in numbers else act for act in a.acts]
+
+
+def acted(p: Partition, e: al.AlertActed, v: Envelope) -> None:
+    if (a := _of(p, e.alert)) is None:
+        return
+    acts = {act.number: act for act in a.acts if ac.counts(act, e.at_us)}
+    for row in al.groups(e.rows):
+        number = int(row["number"])
+        if (known := acts.get(number)) is not None:
+            acts[number] = replace(known, hold=int(row.get("hold") or 0), over=known.over or bool(row.get("refused")))
+        elif not row.get("refused"):
+            acts[number] = AlertAct(
+                number=number, subject=str(row["subject"]), at_us=e.at_us, until_us=int(row["until_us"]), hold=int(row.get("hold") or 0)
+            )
+    a.acts = list(acts.values())
 
 
 def noted(p: Partition, e: al.AlertNoted, v: Envelope) -> None:

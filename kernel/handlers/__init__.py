@@ -146,6 +146,9 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     al.SilenceAlert: alerts.silence,
     al.ClaimAlerts: alerts.claim,
     al.ReportAlert: alerts.report,
+    al.ActOnAlert: alerts.act,
+    al.TellAlertAct: alerts.told,
+    al.EndAlertAct: alerts.end,
 }
 
 

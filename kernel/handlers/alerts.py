@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import alerts as al
+from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import limits, values
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.access.rights import may
+from flowledger.kernel.alerts import action as ac
 from flowledger.kernel.alerts import rule as ar
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.alerts import WATCH
-from flowledger.kernel.nouns import Alert, AlertWatch
+from flowledger.kernel.handlers import holds
+from flowledger.kernel.nouns import Alert, AlertAct, AlertWatch
 
 TTL_MS = (1_000, 600_000)
 LIST_MAX, TEXT_MAX, KEY_CHARS_MAX = 100, 500, 2_000
@@ -43,6 +46,8 @@ def put(d: Decision, e: al.PutAlert) -> Rejected | None:
     if changed:
         if not isinstance(a, Rejected) and not e.rule.get("enabled", True):
             _over(d, a, "off")
+        if not isinstance(a, Rejected) and ac.on(e.rule) is None:
+            _undo(d, a, {act.number for act in a.acts}, "its action is off")
         d.record(al.AlertPut(alert=key, name=e.name, rule=e.rule, created=created))
     d.answer = {"key": key, "name": e.name, "created": created, "changed": changed}
     return None
@@ -152,6 +157,7 @@ def report(d: Decision, e: al.ReportAlert) -> Rejected | None:
             alert=a.key, name=a.name, title=rule.title, severity=rule.severity, process=rule.process, measure=rule.measure,
             limit=a.rule.get("above", a.rule.get("below")), first=a.count + 1, groups=fired, at_us=e.at_us,
         ))  # fmt: skip
+        _act(d, a, fired)
     d.answer = {"fired": len(fired), "resolved": len(over), "silent": silent}
     return None
 
@@ -163,6 +169,78 @@ def _row(a: Alert, key: str, value: float | None) -> dict[str, Any]:
 
 def _resolve(d: Decision, a: Alert, rule: ar.Rule, rows: list[dict[str, Any]], at_us: int, why: str) -> None:
     d.batch(len(rows))
+    _undo(d, a, {int(row["number"]) for row in rows}, f"alert {a.name} is over")
     d.record(al.AlertResolved(
         alert=a.key, name=a.name, title=rule.title, severity=rule.severity, process=rule.process, measure=rule.measure, groups=rows, at_us=at_us, why=why,
     ))  # fmt: skip
+
+
+# --- what is done when it fires (`kernel/alerts/action.py`): asked for here, done at the first partition, where holds over many are placed -----------------
+
+
+def _act(d: Decision, a: Alert, fired: list[dict[str, Any]]) -> None:
+    action = ac.on(a.rule)
+    if action is None:
+        return
+    now, rows = d.facts.now_us, []
+    done: list[AlertAct] = list(a.acts)
+    for row in fired:
+        number, over = a.firing[row["key"]].number, ac.subject(action, a.rule, row["group"])
+        why = ac.refused(action, done, over, now)
+        rows.append({"number": number, "key": row["key"], "subject": over, "until_us": now + action.for_us, "hold": 0, "refused": why})
+        if not why:
+            done.append(AlertAct(number=number, subject=over, at_us=now, until_us=now + action.for_us))
+    d.record(al.AlertActed(alert=a.key, name=a.name, kind=action.kind, scope=action.scope, mode=action.mode, rows=rows, at_us=now))
+    for row in rows:
+        if not row["refused"]:
+            d.send(0, al.ActOnAlert(
+                alert=a.key, number=row["number"], tenant=a.tenant, scope=action.scope, subject=row["subject"], mode=action.mode, starts=action.starts,
+                until_us=row["until_us"], reason=f"alert {a.name}, firing {row['number']}",
+            ))  # fmt: skip
+
+
+def _undo(d: Decision, a: Alert, numbers: set[int], reason: str) -> None:
+    """Of which the hold isn't known yet: see `told`."""
+    for act in a.acts:
+        if act.number in numbers and act.hold and ac.stands(act, d.facts.now_us):
+            d.send(0, al.EndAlertAct(hold=act.hold, tenant=a.tenant, reason=reason))
+
+
+def act(d: Decision, e: al.ActOnAlert) -> Rejected | None:
+    """At the first partition."""
+    placed = holds.place(
+        d,
+        c.PlaceHold(
+            scope=e.scope, subject=e.subject, mode=e.mode, starts=e.starts, until_us=e.until_us, reason=values.clean(e.reason, 500)
+        ),
+    )
+    hold, refused = (0, placed.message) if placed is not None else (int(d.answer["key"]), "")
+    d.send(
+        c.partition_of_key(e.alert), al.TellAlertAct(alert=e.alert, number=e.number, tenant=e.tenant, hold=hold, refused=refused[:TEXT_MAX])
+    )
+    return None
+
+
+def told(d: Decision, e: al.TellAlertAct) -> Rejected | None:
+    """At the alert's home, which may be over by now, or deleted."""
+    a = d.state.alerts.get(e.alert)
+    known = next((each for each in a.acts if each.number == e.number), None) if a is not None else None
+    if a is None or known is None or known.over:
+        if e.hold:
+            d.send(0, al.EndAlertAct(hold=e.hold, tenant=e.tenant, reason="its alert is over"))
+        if a is None or known is None:
+            return None
+    action = ac.read(a.rule)
+    row = {"number": e.number, "key": "", "subject": known.subject, "until_us": known.until_us, "hold": e.hold, "refused": e.refused}
+    d.record(al.AlertActed(
+        alert=a.key, name=a.name, kind=ac.HOLD, scope=action.scope if action is not None else "", rows=[row], at_us=d.facts.now_us,
+    ))  # fmt: skip
+    return None
+
+
+def end(d: Decision, e: al.EndAlertAct) -> Rejected | None:
+    """At the first partition. Whoever has released it by hand, or its time, may have been first."""
+    h = d.state.holds.get(e.hold)
+    if h is not None and not h.upto:
+        holds.release(d, c.ReleaseHold(key=e.hold, reason=values.clean(e.reason, TEXT_MAX)))
+    return None

@@ -46,6 +46,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     wh.TestWebhook: RUN, wh.ListWebhooks: RUN,
     # and an alert of what is measured
     al.PutAlert: RUN, al.DeleteAlert: RUN, al.SilenceAlert: RUN, al.ClaimAlerts: RUN, al.ReportAlert: RUN,
+    al.ActOnAlert: RUN, al.TellAlertAct: RUN, al.EndAlertAct: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

@@ -32,6 +32,7 @@ CREATE TABLE alert_firings (
     resolved_at    timestamptz,
     resolved_value double precision,
     why            varchar(20) NOT NULL DEFAULT '',
+    action         jsonb,
     PRIMARY KEY (tenant_id, alert_id, slot)
 );
 CREATE INDEX alert_firings_by_time ON alert_firings (tenant_id, alert_id, created_at, id);

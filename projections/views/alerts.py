@@ -9,7 +9,7 @@ from flowledger.kernel import limits
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "alerts",
     {
@@ -23,7 +23,7 @@ FIRINGS = Table(
     {
         "tenant_id": "varchar(255)", "alert_id": "bigint", "slot": "integer", "id": "bigint", "status": "varchar(20)", "severity": "varchar(20)",
         "grouped": "jsonb", "value": "double precision", "cases": "bigint", "created_at": "timestamptz", "resolved_at": "timestamptz",
-        "resolved_value": "double precision", "why": "varchar(20)",
+        "resolved_value": "double precision", "why": "varchar(20)", "action": "jsonb",
     },
     key=("tenant_id", "alert_id", "slot"),
 )  # fmt: skip
@@ -61,7 +61,7 @@ def fired(f: Fold, e: al.AlertFired) -> None:
         f.changes.upsert(FIRINGS.name, (e.alert, slot), {
             "tenant_id": f.tenant, "alert_id": e.alert, "slot": slot, "id": n, "status": "firing", "severity": e.severity,
             "grouped": row.get("group") or {}, "value": _number(row.get("value")), "cases": int(row.get("cases") or 0), "created_at": stamp(e.at_us or f.us),
-            "resolved_at": None, "resolved_value": None, "why": "",
+            "resolved_at": None, "resolved_value": None, "why": "", "action": None,
         })  # fmt: skip
     _update(f, e.alert, {"last_at": f.now})
     f.changes.add(NAME, e.alert, (f.tenant, e.alert), "firing_count", len(rows))
@@ -76,6 +76,13 @@ def resolved(f: Fold, e: al.AlertResolved) -> None:
         f.changes.update(FIRINGS.name, (e.alert, slot), (f.tenant, e.alert, slot), columns)
     _update(f, e.alert, {"last_at": f.now})
     f.changes.add(NAME, e.alert, (f.tenant, e.alert), "firing_count", -len(rows))
+
+
+def acted(f: Fold, e: al.AlertActed) -> None:
+    for row in al.groups(e.rows):
+        slot = int(row.get("number") or 0) % limits.ALERT_LOG_MAX
+        done = {"kind": e.kind, "scope": e.scope, **{k: row.get(k) for k in ("subject", "until_us", "hold", "refused")}}
+        f.changes.update(FIRINGS.name, (e.alert, slot), (f.tenant, e.alert, slot), {"action": done})
 
 
 def noted(f: Fold, e: al.AlertNoted) -> None:
@@ -93,5 +100,6 @@ VIEW = View(
     (TABLE, FIRINGS),
     {
         al.AlertPut: put, al.AlertDeleted: deleted, al.AlertSilenced: silenced, al.AlertFired: fired, al.AlertResolved: resolved, al.AlertNoted: noted,
+        al.AlertActed: acted,
     },
 )  # fmt: skip

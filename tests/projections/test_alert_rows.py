@@ -112,6 +112,28 @@ async def test_the_planted_bottleneck_fires_and_nothing_else_does(db, dsn, schem
             await pa.trial(reader, "", {"from": at(START_US), "to": at(START_US + 40 * DAY)}, "a", {"measure": "failed", "above": 1})
 
 
+async def test_a_trial_says_what_the_rules_action_would_have_done(db, dsn, schema):
+    """Counted a second time from when it fired: an act each hour at most, and none over what stands."""
+    async with drawn(dsn, schema, tenants=("",)) as (reader, _):
+        asked = {"from": at(START_US), "to": at(START_US + 6 * DAY)}
+        rule = {"measure": "started", "above": 3, "window": "PT15M", "process": "order"}
+        plain = await pa.trial(reader, "", asked, "a", rule)
+        assert plain["acted"] == 0 and not any("action" in i for i in plain["items"])
+        for most, long in ((1, "PT1M"), (2, "PT30M"), (12, "PT15M")):
+            action = {"kind": "hold", "scope": "definition", "for": long, "most_per_hour": most}
+            found = await pa.trial(reader, "", asked, "a", {**rule, "action": action})
+            done, said = [], []
+            for item in found["items"]:
+                us = us_of(item["fired_at"])
+                # of one subject the alert is over before it fires again, so what it did is undone
+                said.append("" if sum(us - d < HOUR for d in done) < most else "most_per_hour")
+                done += [us] if not said[-1] else []
+            assert [i["action"]["refused"] for i in found["items"]] == said
+            assert {i["action"]["subject"] for i in found["items"]} == {"order"} and found["acted"] == len(done) <= found["fired"]
+            assert [i["fired_at"] for i in found["items"]] == [i["fired_at"] for i in plain["items"]], "it is tried on what has been"
+        assert "most_per_hour" in said or most == 12
+
+
 async def test_groups_that_are_too_many_are_refused(db, dsn, schema, monkeypatch):
     monkeypatch.setattr(pa, "GROUPS_MAX", 3)
     async with drawn(dsn, schema, tenants=("",)) as (reader, _):

@@ -168,6 +168,87 @@ async def test_an_alert_from_its_file_to_who_is_told(on, request, place, databas
 
 
 @pytest.mark.req("APG-MON-005")
+@pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.mark.timeout(300)
+async def test_an_alert_holds_what_fires_until_it_is_over(on, request, place, database, tmp_path, monkeypatch):
+    """Only where it is switched on; once over a restart; undone by hand, and by itself when the figures say so."""
+    monkeypatch.setattr(alerting, "LOOK_S", 0.5)
+    settings = hook_server(on, request, tmp_path, database)
+    action = {"kind": "hold", "scope": "definition", "for": "PT1H", "most_per_hour": 2}
+
+    async def put(http: Any, **change: Any) -> None:
+        r = await http.put("/v1/alerts/many", json={**RULE, "action": action, **change})
+        assert r.status_code == 200, r.text
+
+    async def holds(http: Any) -> list[Any]:
+        return [h for h in (await http.get("/v1/holds")).json()["items"] if h["key"] == "report" and h["status"] == "held"]
+
+    async def acted(http: Any, number: int) -> Any:
+        """What the firing shows, once the hold is known."""
+
+        async def look() -> Any:
+            rows = (await http.get("/v1/alerts/many/firings")).json().get("items") or []
+            found = next((r["action"] for r in rows if r["id"] == str(number)), None)
+            return found if found and (found["hold"] or found["refused"]) else None
+
+        return await place.until(look, 120)
+
+    async def firing(http: Any, number: int) -> None:
+        async def look() -> bool:
+            return (await http.get("/v1/alerts/many")).json().get("firing") == number
+
+        await place.until(look, 120)
+
+    async with place.system(**settings) as (system, http):
+        done = await http.post("/v1/deployments", json={"resources": [{"name": "r.bpmn", "content": WORK}]})
+        assert done.status_code == 201, done.text
+        for wrong in ({"scope": "job_type"}, {"for": "PT1S"}, {"most_per_hour": 13}, {"kind": "delete"}):
+            r = await http.put("/v1/alerts/many", json={**RULE, "action": {**action, **wrong}})
+            assert r.status_code in (400, 422), wrong
+        for _ in range(3):
+            assert (await http.post("/v1/instances", json={"definition": "report"})).status_code == 201
+
+        async def tried() -> Any:
+            return (await http.post("/v1/alerts/many/test", json={"days": 1, "rule": {**RULE, "action": action}})).json()["items"]
+
+        (would,) = await place.until(tried, 60)
+        assert (would["action"]["subject"], would["action"]["refused"], would["action"]["hold"]) == ("report", "", None)
+        await put(http)
+        await firing(http, 1)
+        assert (await http.get("/v1/alerts/many/firings")).json()["items"][0]["action"] is None and await holds(http) == [], "it is off"
+        await put(http, above=100)
+        await firing(http, 0)
+        await put(http, action={**action, "enabled": True})
+        first = await acted(http, 2)
+        assert (first["kind"], first["scope"], first["subject"], first["refused"]) == ("hold", "definition", "report", "")
+        hold = (await http.get(f"/v1/holds/{first['hold']}")).json()
+        assert (hold["key"], hold["mode"], hold["reason"]) == ("report", "pause", "alert many, firing 2")
+    async with place.system(**settings) as (system, http):
+        await firing(http, 1)
+        assert [h["id"] for h in await holds(http)] == [first["hold"]], "once"
+        r = await http.post(f"/v1/holds/{first['hold']}/release", json={"reason": "it is needed"})
+        assert r.status_code == 200, r.text
+
+        async def free() -> bool:
+            return await holds(http) == []
+
+        await place.until(free, 60)
+        await put(http, above=100, action={**action, "enabled": True})
+        await firing(http, 0)
+        await put(http, action={**action, "enabled": True})
+        second = await acted(http, 3)
+        assert second["hold"] and second["hold"] != first["hold"]
+        rows = await flowledger(system.url, "alerts", "firings", "many")
+        assert [(r["id"], (r["action"] or {}).get("hold")) for r in rows] == [("3", second["hold"]), ("2", first["hold"]), ("1", None)]
+        await put(http, above=100, action={**action, "enabled": True})
+        await firing(http, 0)
+        await place.until(free, 60)
+        assert len([h for h in (await http.get("/v1/holds")).json()["items"] if h["status"] == "held"]) == 0
+        await put(http, action={**action, "enabled": True})
+        assert (await acted(http, 4))["refused"] == "most_per_hour" and await holds(http) == []
+
+
+@pytest.mark.req("APG-MON-005")
 async def test_rows_that_stay_behind_the_log_let_an_alert_fire_meanwhile_and_it_is_over_when_they_are_there(
     place, database, tmp_path, monkeypatch
 ):

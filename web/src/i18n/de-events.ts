@@ -130,6 +130,7 @@ export const events: Record<string, string> = {
   "event.hold.advanced": "Eine Sperre gab einiges frei",
   "event.hold.released": "Sperre freigegeben",
   "event.workflow.applied": "Aufgehobenes angewandt",
+  "event.alert.acted": "Ein Alarm hielt etwas an, oder sagt, warum nicht",
   "event.alert.claimed": "Wer auf die Alarme sieht",
   "event.alert.deleted": "Alarm gelöscht",
   "event.alert.fired": "Ein Alarm schlug an",

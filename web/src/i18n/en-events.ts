@@ -130,6 +130,7 @@ export const events: Record<string, string> = {
   "event.hold.advanced": "A hold released some",
   "event.hold.released": "Hold released",
   "event.workflow.applied": "What was kept was applied",
+  "event.alert.acted": "An alert held something, or says why not",
   "event.alert.claimed": "Who looks at the alerts",
   "event.alert.deleted": "Alert deleted",
   "event.alert.fired": "An alert fired",

@@ -1,6 +1,8 @@
-import { Group, Text } from "@mantine/core";
+import { Anchor, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { get } from "~/api/client";
+import type { RowOf } from "~/api/types";
 import { useText } from "~/i18n";
 import { Answer, Empty } from "~/shared/states";
 import { Status } from "~/shared/Status";
@@ -38,10 +40,32 @@ export function Firings({ of: alert }: { of: Alert }) {
                 {t("alerts.cases", { n: row.cases })}
               </Text>
             ) : null}
+            {row.action && <Acted of={row.action} />}
           </Group>
         ))
       }
     </Answer>
+  );
+}
+
+/** What the rule did, in one line; it is undone where holds are released. */
+function Acted({ of: done }: { of: NonNullable<RowOf<`/alerts/${string}/firings`>["action"]> }) {
+  const t = useText();
+  const why = done.refused ?? "";
+  const words = { what: done.subject, why };
+  if (done.hold)
+    return (
+      <Text size="sm">
+        <Anchor renderRoot={(props) => <Link to="/operations" search={{ tab: "holds" }} {...props} />} size="sm">
+          {t("alerts.acted.held", words)}
+        </Anchor>{" "}
+        <When at={done.until} exact />
+      </Text>
+    );
+  return (
+    <Text size="sm" c="dimmed">
+      {why === "most_per_hour" || why === "stands" || why === "nothing" ? t(`alerts.acted.${why}`, words) : t(why ? "alerts.acted.refused" : "alerts.acted.asked", words)}
+    </Text>
   );
 }
 

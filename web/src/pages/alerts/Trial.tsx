@@ -20,7 +20,7 @@ export function Trial({ name, measure, rule }: { name: string; measure: unknown;
     queryFn: () => send("POST", `/alerts/${encodeURIComponent(name)}/test` as `/alerts/${string}/test`, { days: DAYS, ...(rule ? { rule } : {}) }),
   });
   if (q.error) return <Failed error={q.error} />;
-  const found = q.data as { fired: number; silent: number; items: { group: Record<string, string>; fired_at: string; resolved_at: string | null; value: number | null }[] } | undefined;
+  const found = q.data as { fired: number; silent: number; acted: number; items: { group: Record<string, string>; fired_at: string; resolved_at: string | null; value: number | null }[] } | undefined;
   if (!found)
     return (
       <Alert variant="light" color="gray" mt="xs" p="xs" role="status" icon={<Loader size={14} />}>
@@ -31,6 +31,7 @@ export function Trial({ name, measure, rule }: { name: string; measure: unknown;
     <Alert variant="light" color={found.fired ? "orange" : "teal"} mt="xs" p="xs" role="status">
       {t(found.fired ? "alerts.trial.fired" : "alerts.trial.none", { n: found.fired, days: DAYS })}
       {found.silent > 0 && ` ${t("alerts.trial.silent", { n: found.silent })}`}
+      {found.acted > 0 && ` ${t("alerts.acted.would", { n: found.acted })}`}
       {found.items.slice(0, SHOWN).map((item, n) => (
         <Text size="sm" key={n}>
           <When at={item.fired_at} exact />
