@@ -99,6 +99,9 @@ class Kept:
         self.data = b"".join([p async for p in pieces])
         return {"name": name, "mediaType": kind}
 
+    async def kept(self, tenant: str, sha256: str) -> bytes:
+        return self.data
+
 
 @pytest.mark.parametrize(
     ("given", "data", "kind"),
