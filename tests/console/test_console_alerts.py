@@ -62,3 +62,25 @@ def test_an_alert_from_its_page_until_it_fires(server: Served, open_page: Callab
     card.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     card.wait_for(state="detached")
+
+
+def test_what_an_alert_did_stands_beside_its_firing(server: Served, open_page: Callable[..., Any]) -> None:
+    process, name = f"held-{uuid.uuid4().hex[:8]}", f"holds-{uuid.uuid4().hex[:6]}"
+    model = Flow(process).start().user("look").end().xml().decode()
+    server.call("POST", "/v1/deployments", {"resources": [{"name": f"{process}.bpmn", "content": model}]})
+    server.start(process, "H-1")
+    action = {"kind": "hold", "scope": "definition", "for": "PT30M", "enabled": True}
+    server.call("PUT", f"/v1/alerts/{name}", {"measure": "started", "process": process, "above": 0, "action": action})
+    until(lambda: [a for a in server.call("GET", "/v1/alerts")["items"] if a["name"] == name])
+    until(lambda: [r for r in server.call("GET", f"/v1/alerts/{name}/firings")["items"] if r["action"] and r["action"]["hold"]])
+    page = open_page("/insight/alerts", actor="olga")
+    card = page.get_by_role("group", name=name)
+    card.get_by_role("button", name="When it fired").click()
+    card.get_by_text(f"held {process} until at the latest").wait_for()
+    card.get_by_role("button", name="Try on the past").click()
+    card.get_by_text("Its action would have held something 1×.").wait_for()
+    sound(page)
+    card.get_by_role("link", name=f"held {process}").click()
+    page.get_by_text(f"alert {name}, firing 1").first.wait_for()
+    server.call("DELETE", f"/v1/alerts/{name}")
+    until(lambda: not [h for h in server.call("GET", "/v1/holds?status=held")["items"] if h["key"] == process])
