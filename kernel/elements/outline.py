@@ -4,7 +4,7 @@
 person: rows of it come from the events of its element), `loop` true when it runs several times, `name`, `description`, `after` (the activities that it
 directly follows), `boundary` (its boundary events), `group` (the gateway at which its branch split off, or itself when its runs go side by side),
 `estimated_ms`. What is no activity (a gateway, an event) stands there by its `name` alone, where it has one. The empty name is the process itself, with
-its `description`, what it protects (`protect`, as `kernel/model/protect.py` has it) and its `complexity` (`kernel/model/described.py`).
+its `description`, what it protects (`protect`, as `kernel/model/protect.py` has it) and its `complexity` (`kernel/described.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel import times
+from flowledger.kernel.described import complexity
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.model.described import complexity
 from flowledger.kernel.model.graph import Node, Process, Work
 
 TYPES = {

@@ -9,12 +9,12 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import definition as de
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import decisions, lookup
+from flowledger.kernel import decisions, described, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.handlers import arming, deployable, imports, records, removal, rollouts, spreading, triggers
-from flowledger.kernel.model import canonical, described, protect
+from flowledger.kernel.model import canonical, protect
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.packs import gate
 from flowledger.kernel.packs.judge import Look
