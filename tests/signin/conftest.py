@@ -88,7 +88,7 @@ class Ledger(ScriptedClient):
             (caller.actor, c.name, c.value) for c, caller, _ in self.calls if type(c).__name__ == "StoreRecord" and c.registry == "identity"
         ]
 
-    def away(self) -> None:
+    def takes_nothing(self) -> None:
         self.answers["StoreRecord"] = Rejected("UNAVAILABLE", "no owner")
 
 

@@ -356,7 +356,7 @@ async def test_with_the_database_away_the_known_are_known_for_a_while(world, mon
 async def test_what_the_ledger_does_not_take_has_not_happened(world):
     admin = await world.admin()
     made = (await admin.post("/v1/api-keys", json={"name": "k", "roles": ["viewer"]})).json()
-    world.ledger.away()
+    world.ledger.takes_nothing()
     assert (await admin.post("/v1/users", json={"name": "bob"})).status_code == 503
     assert (await admin.post("/v1/api-keys", json={"name": "k2", "roles": ["viewer"]})).status_code == 503
     assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 503

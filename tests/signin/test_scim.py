@@ -267,7 +267,7 @@ async def test_accounts_that_an_administrator_made_are_none_of_the_provider_s_bu
 async def test_a_ledger_that_does_not_take_it_leaves_all_as_it_was(world):
     http = await directory(world)
     id = await person(http, "ann")
-    world.ledger.away()
+    world.ledger.takes_nothing()
     for said in (
         await http.post("/scim/v2/Users", json={"schemas": [USER], "userName": "bob"}),
         await patched(http, f"Users/{id}", {"op": "replace", "path": "active", "value": False}),
