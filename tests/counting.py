@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
-def calls(work: Callable[[], Any]) -> int:
-    """How many functions written in Python `work` calls; what counts covered lines meanwhile is none of it."""
-    found = beside = 0
+class Calls:
+    """A profiler (`sys.setprofile`): how many functions are called, those of Python, or with `native` all. What counts covered lines meanwhile is none."""
 
-    def count(frame: Any, event: str, argument: Any) -> None:
-        nonlocal found, beside
+    def __init__(self, native: bool = False) -> None:
+        self.found, self._native, self._beside = 0, native, 0
+
+    def __call__(self, frame: Any, event: str, argument: Any) -> None:
         if event == "call":
-            if beside or "/slipcover/" in frame.f_code.co_filename:
-                beside += 1
+            if self._beside or "/slipcover/" in frame.f_code.co_filename:
+                self._beside += 1
             else:
-                found += 1
-        elif event == "return" and beside:
-            beside -= 1
+                self.found += 1
+        elif event == "return":
+            self._beside -= self._beside > 0
+        elif event == "c_call" and self._native and not self._beside and "slipcover" not in str(getattr(argument, "__module__", "")):
+            self.found += 1
 
-    gc.collect()  # what others left behind is finalized now, and not while it is counted
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What others left behind is finalized now, and not while it is counted."""
+    gc.collect()
     gc.disable()
-    sys.setprofile(count)
     try:
-        work()
+        yield
     finally:
-        sys.setprofile(None)
         gc.enable()
-    return found
+
+
+def calls(work: Callable[[], Any]) -> int:
+    """How many functions written in Python `work` calls."""
+    count = Calls()
+    with undisturbed():
+        sys.setprofile(count)
+        try:
+            work()
+        finally:
+            sys.setprofile(None)
+    return count.found

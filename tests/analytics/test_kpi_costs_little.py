@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any
 
@@ -18,6 +17,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.avro import Decoder
 from flowledger.events.base import Event
 from flowledger.kernel.tasks import calendars
+from tests.counting import Calls, undisturbed
 
 INSTANCES = 40
 
@@ -26,11 +26,7 @@ def _folded(told: list[Event]) -> tuple[Figures, int]:
     """The figures of some instances with one task, and how many functions were called for them."""
     decoder, book, figures, traces, of = Decoder(), Book(), Figures(), dict[int, Any](), dict[int, int]()
     events = [decoder.recorded(v, 0, n) for n, v in enumerate(v for phase in values(INSTANCES, 1, 1_750, told) for v in phase)]
-    calls = 0
-
-    def called(_frame: Any, event: str, _arg: Any) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
+    count = Calls(native=True)
 
     def fold(e: Any, us: int) -> None:
         if type(e) is wf.WorkflowStarted:
@@ -43,21 +39,17 @@ def _folded(told: list[Event]) -> tuple[Figures, int]:
                 of[e.task] = e.key
             af.apply(t, e, us, figures)
 
-    gc.collect()  # what others left behind is finalized now, and not while it is counted
-    gc.disable()
-    try:
+    with undisturbed():
         for r in events:
             if type(r.event) is le.RecordStored:
                 assert book.put(0, r.event.registry, r.event.name, r.event.value)
                 continue
-            sys.setprofile(called)
+            sys.setprofile(count)
             try:
                 fold(r.event, r.envelope.time_us)
             finally:
                 sys.setprofile(None)
-    finally:
-        gc.enable()
-    return figures, calls
+    return figures, count.found
 
 
 def test_kpis_of_another_process_cost_nothing() -> None:
