@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from flowledger.api import answers
 from flowledger.api.edge import ApiRequest, Body, Moment, reply, time_text
-from flowledger.api.problems import Problem, malformed
+from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import services_of
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -95,7 +95,7 @@ async def withdraw_all(request: ApiRequest, digest: str, kept: str, reason: str)
 def _named(request: ApiRequest, ref: str, purpose: str = "") -> tuple[str, str]:
     """(digest, name of its records without the purpose)."""
     if purpose and not re.fullmatch(PURPOSE, purpose):
-        raise malformed(f"a purpose of small letters, digits and ._-, 100 at most, was expected, found {purpose[:100]!r}", "path purpose")
+        raise senseless(f"a purpose of small letters, digits and ._-, 100 at most, was expected, found {purpose[:100]!r}", "path purpose")
     tenant = services_of(request).identify(request).tenant
     digest = digest_of(tenant, ref)
     return digest, f"{tenant}/{digest}" if tenant else digest
@@ -117,7 +117,7 @@ async def put_consent(request: ApiRequest, name: RefPath, purpose: PurposePath, 
     now = _now_us()
     until = round(data.until.timestamp() * 1e6) if data.until is not None else 0
     if until and until <= now:
-        raise malformed(f"a time that is still to come was expected, found {time_text(until)}", "body until")
+        raise senseless(f"a time that is still to come was expected, found {time_text(until)}", "body until")
     value = {
         "given_us": now, "until_us": until, "withdrawn_us": 0, "how": data.how, "reason": "", "by": services_of(request).identify(request).actor
     }  # fmt: skip

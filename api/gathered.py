@@ -17,12 +17,11 @@ import msgspec
 from litestar import Response, get
 from litestar.params import Parameter
 from litestar.utils.scope.state import CONNECTION_STATE_KEY
-from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.lists import WaitFor
-from flowledger.api.problems import Problem, encode_problem, malformed
+from flowledger.api.problems import Problem, encode_problem, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
 
@@ -62,9 +61,8 @@ _INDEX = re.compile("[0-9]{1,4}")
 _NAMED = re.compile(r"\{([0-9]{1,2})((?:\.[A-Za-z0-9_]+)+)\}")
 #: of the request that asked, not of those in it: what its body is, and what its caller knows already
 _OWN = re.compile(rb"(content|if)-.*|accept.*|x-correlation-id|traceparent|idempotency-key")
-Address = Annotated[str, Meta(min_length=1, max_length=ADDRESS_MAX)]
 Gets = Annotated[
-    list[Address],
+    list[str],
     Parameter(
         min_items=1,
         max_items=READS_MAX,
@@ -98,21 +96,23 @@ async def gathered(request: ApiRequest, get: Gets, wait_for: WaitFor = None) -> 
 
 
 def _check(n: int, address: str) -> None:
-    """Raises: Problem (400)."""
+    """Raises: Problem (422)."""
     where = f"query get, the {n + 1}. of them"
+    if len(address) > ADDRESS_MAX:
+        raise senseless(f"expected an address of at most {ADDRESS_MAX} characters, found {len(address)}", where)
     _among(address, where)
     if "{" in (left := _NAMED.sub("", address)) or "}" in left:
-        raise malformed("expected something named out of an earlier answer, as {0.instance}, found other braces", where)
+        raise senseless("expected something named out of an earlier answer, as {0.instance}, found other braces", where)
     for of, _ in _NAMED.findall(address):
         if int(of) >= n:
-            raise malformed(f"expected the number of an earlier read (0 is the first), found {of}", where)
+            raise senseless(f"expected the number of an earlier read (0 is the first), found {of}", where)
 
 
 def _among(address: str, where: str) -> None:
-    """As the router reads it: a slash that is written otherwise is one. Raises: Problem (400)."""
+    """As the router reads it: a slash that is written otherwise is one. Raises: Problem (422)."""
     path = unquote(address.partition("?")[0])
     if _KNOWN.fullmatch(path) is None:
-        raise malformed(f"expected one of {', '.join(READS)}, found {path[:200]!r}", where)
+        raise senseless(f"expected one of {', '.join(READS)}, found {path[:200]!r}", where)
 
 
 async def _position(s: Services) -> str | None:

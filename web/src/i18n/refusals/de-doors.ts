@@ -110,6 +110,7 @@ export const doors: Record<string, string> = {
   "a purpose of small letters, digits and ._-, 100 at most, was expected, found …": "Erwartet wurde ein Zweck aus kleinen Buchstaben, Ziffern und ._-, höchstens 100, gefunden {1}",
   "a subject has at most … consents": "Eine Person hat höchstens {1} Einwilligungen",
   "a time that is still to come was expected, found …": "Erwartet wurde ein Zeitpunkt, der noch kommt, gefunden {1}",
+  "expected an address of at most … characters, found …": "Erwartet wurde eine Adresse von höchstens {1} Zeichen, gefunden {2}",
   "expected an open task, found none with key …": "Erwartet wurde eine offene Aufgabe, gefunden keine mit dem Schlüssel {1}",
   "expected one of …, found …": "Erwartet wurde eines von {1}, gefunden {2}",
   "expected something named out of an earlier answer, as {0.instance}, found other braces": "Erwartet wurde etwas aus einer früheren Antwort, wie {0.instance}, gefunden andere geschweifte Klammern",
