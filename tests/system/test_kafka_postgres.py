@@ -163,7 +163,7 @@ async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstra
                     mine = one.engine.health()["partitions"]
                     return len(mine) == 2 and len(theirs.get("partitions", {})) == 2 and theirs["status"] == "ready"
 
-                await place.until(shared, 30)
+                await place.until(shared, 90)
                 r = await other.post("/v1/deployments", json={"resources": resources_of_examples()})
                 assert r.status_code == 201, r.text
 
