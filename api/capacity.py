@@ -162,7 +162,10 @@ async def capacity(
         datetime | None, Parameter(query="from", description="As of this time, as it would have been told then [default: now]")
     ] = None,
     steps_s: Annotated[
-        float | None, Parameter(gt=0, le=1e9, description="So many steps a second it can by a measurement of one's own")
+        float | None,
+        Parameter(
+            gt=0, le=1e9, schema_extra={"exclusiveMinimum": 0}, description="So many steps a second it can by a measurement of one's own"
+        ),
     ] = None,
     wait_for: WaitFor = None,
 ) -> Response[Capacity]:

@@ -212,6 +212,8 @@ def _plain(schema: dict[str, Any]) -> None:
     for each in (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())):
         if each.get("type") == "string" and not {"pattern", "enum", "format", "const"} & each.keys() | ({"pattern"} & schema.keys()):
             each["pattern"] = _PLAIN
+        elif each.get("type") == "array":
+            _plain(each["items"])
 
 
 def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
