@@ -97,7 +97,7 @@ async def test_task_definitions_are_found_by_their_metadata_and_times(x):
     assert await found(x, "task-definitions", updated_from="2100-01-01T00:00:00Z") == set()
     assert "pack" in await found(x, "task-definitions", created_from="2020-01-01T00:00:00Z", updated_to="2100-01-01T00:00:00Z")
     status, said = await x.ask("GET", "task-definitions", metadata="team")
-    assert status == 400 and "NAME=VALUE was expected, found 'team'" in said["detail"]
+    assert status == 422 and "NAME=VALUE was expected, found 'team'" in said["detail"]
 
 
 @pytest.mark.req("D-DAT-020")
