@@ -114,7 +114,6 @@ async def test_figures_predictions_and_advice_come_of_the_same_history(x):
 
     await x.place.until(counted, 60)
     heat = {row["element"]: row for row in (await x.ok("GET", "reports/heatmap", process="sale"))["items"]}
-    print(heat["pack"])
     assert heat["pack"]["heat"]["waiting"] == 1.0
     [way] = (await x.ok("GET", "variants", process="sale"))["items"]
     assert way["count"] == CASES + 1 and "pack" in way["path"]
