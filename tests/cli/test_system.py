@@ -225,13 +225,19 @@ def test_definitions_over_their_life(http):
 
 @pytest.mark.req("D-MON-006", "APG-MON-010")
 def test_health_and_figures(http):
-    ready = http.get("/health/ready").json()
-    assert ready["status"] == "ready" and set(ready["partitions"]) == {"0", "1"}
-    text = http.get("/metrics").text
-    figures = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#")}
-    assert figures['flowledger_events_total{type="workflow.started"}'] >= 1
+    made = http.post("/v1/instances", json={"definition": "waits", "variables": {"order": uuid.uuid4().hex}}).json()
+    http.post(f"/v1/instances/{made['id']}/cancel")
+    ready = wait_for(lambda: (told := http.get("/health/ready").json())["status"] == "ready" and told)
+    assert set(ready["partitions"]) == {"0", "1"}
+    awaited = 'flowledger_events_total{type="workflow.started"}', 'flowledger_projected_events_total{projection="all"}'
+
+    def look():
+        text = http.get("/metrics").text
+        found = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line and not line.startswith("#")}
+        return found if all(found.get(name, 0) >= 1 for name in awaited) else None
+
+    figures = wait_for(look)
     assert figures["flowledger_batch_events_count"] >= 1 and figures['flowledger_takeovers_total{partition="0"}'] == 1
-    assert figures['flowledger_projected_events_total{projection="all"}'] >= 1
     assert 'flowledger_projection_lag_events{partition="0",projection="all"}' in figures
 
 
