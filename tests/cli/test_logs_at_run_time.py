@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,9 @@ from flowledger import logs
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry
 
+from .conftest import until
+
 pytestmark = pytest.mark.timeout(180)
-
-
-def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.05)
-    return found
 
 
 class Server:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,28 @@ from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.processors.log import EVENTS, Group
 
 
-async def _both(folder: Path, monkeypatch: Any, idle_s: float) -> tuple[SqliteLog, SqliteLog]:
+@asynccontextmanager
+async def following(folder: Path, monkeypatch: Any, idle_s: float) -> AsyncIterator[tuple[SqliteLog, SqliteLog, asyncio.Future[Any]]]:
+    """A writer, a reader that rests for so long, and what comes to it next."""
     monkeypatch.setattr(log_sqlite, "POLL_IDLE_S", idle_s)
     writer, reader = SqliteLog(folder / "log.sqlite3"), SqliteLog(folder / "log.sqlite3", poll_s=0.001)
     reader.nudge()  # by an owner that was quicker than this process
     for log in (writer, reader):
         await log.open()
         await log.create_topics(1)
-    return writer, reader
-
-
-async def test_a_follower_at_rest_is_woken_by_a_nudge(tmp_path, monkeypatch):
-    writer, reader = await _both(tmp_path, monkeypatch, idle_s=3600)
     follower = reader.read(EVENTS, 0, 0, follow=True)
     coming = asyncio.ensure_future(anext(follower))
     async with asyncio.timeout(20):
         while not reader._rests_long:
             await asyncio.sleep(0.001)
+        yield writer, reader, coming
+    await follower.aclose()
+    for log in (reader, writer):
+        await log.close()
+
+
+async def test_a_follower_at_rest_is_woken_by_a_nudge(tmp_path, monkeypatch):
+    async with following(tmp_path, monkeypatch, idle_s=3600) as (writer, reader, coming):
         for _ in range(40):  # 1.5 times as long each: the 38th is an hour
             reader.nudge()
             await asyncio.sleep(0)
@@ -37,20 +44,9 @@ async def test_a_follower_at_rest_is_woken_by_a_nudge(tmp_path, monkeypatch):
         reader.nudge()
         assert [r.value for r in await coming] == [b"new"]
         assert not reader._rests_long, "what is busy is looked at often"
-    await follower.aclose()
-    for log in (reader, writer):
-        await log.close()
 
 
 async def test_without_a_nudge_it_is_found_at_the_next_look(tmp_path, monkeypatch):
-    writer, reader = await _both(tmp_path, monkeypatch, idle_s=0.05)
-    follower = reader.read(EVENTS, 0, 0, follow=True)
-    coming = asyncio.ensure_future(anext(follower))
-    async with asyncio.timeout(20):
-        while not reader._rests_long:
-            await asyncio.sleep(0.001)
+    async with following(tmp_path, monkeypatch, idle_s=0.05) as (writer, _, coming):
         await writer.append(EVENTS, 0, Group([b"k"], [b"new"]))
         assert [r.value for r in await coming] == [b"new"]
-    await follower.aclose()
-    for log in (reader, writer):
-        await log.close()

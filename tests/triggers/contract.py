@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from flowledger.infra.secrets import secrets_of
 from tests.connectors.wire import Certificates, Wire
 
 START = "start: {process: p, variables: {n: =NUMBER}}\n"
+Look = Callable[[], Awaitable[bool]]
 
 
 class Mortal:
@@ -348,31 +349,35 @@ class QueueContract(Contract):
         await world.empty()
 
 
+async def given_back(world: World, handed_out: Look, back: Look) -> None:
+    """A reader has been handed items and nothing that it asks is heard; when it ends they are still the source's, and come to the next."""
+    await world.deploy()
+    first = await world.node()
+    await world.reading()
+    first.client.dead.set()
+    await world.put(*range(5))
+    await world.place.until(handed_out)
+    assert await world.numbers() == []
+    await first.kill()
+    await world.place.until(back)
+    await world.node("n2")
+    await world.come(*range(5))
+    await world.empty()
+
+
 class HandedOutContract(QueueContract):
     """Of a source whose world has `waits`, how many items nobody has been handed, and `more`, further settings of the source."""
 
     async def test_nothing_is_acknowledged_before_the_log_has_it(self, world):
         """The engine hears nothing: all that was handed out is still the server's, and comes to the next reader."""
-        await world.deploy()
-        first = await world.node()
-        await world.reading()
-        first.client.dead.set()  # from here on nothing that it asks is heard
-        await world.put(*range(5))
 
         async def handed_out() -> bool:
             return await world.waits() == 0
 
-        await world.place.until(handed_out)
-        assert await world.numbers() == []
-        await first.kill()
-
         async def back() -> bool:
             return await world.waits() == 5
 
-        await world.place.until(back)
-        await world.node("n2")
-        await world.come(*range(5))
-        await world.empty()
+        await given_back(world, handed_out, back)
 
     async def test_no_more_is_handed_out_than_prefetch_says(self, world):
         world.more = ", prefetch: 3"

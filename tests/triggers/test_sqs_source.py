@@ -18,7 +18,7 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import Target, bench, boto, moto, target  # noqa: F401 - fixtures
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import GatedContract, QueueContract, Wired, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import GatedContract, QueueContract, Wired, given_back, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-017"), pytest.mark.timeout(300)]
 
@@ -169,26 +169,14 @@ class TestSqs(GatedContract, QueueContract):
 
     async def test_a_reader_that_ends_gives_back_what_it_holds(self, world):
         world.visibility = "PT1H"
-        await world.deploy()
-        first = await world.node()
-        await world.reading()
-        first.client.dead.set()  # from here on nothing that it asks is heard
-        await world.put(*range(5))
 
         async def handed_out() -> bool:
             return (await world.waits())[1] > 0
 
-        await world.place.until(handed_out)
-        assert await world.numbers() == []
-        await first.kill()
-
         async def back() -> bool:
             return (await world.waits())[0] == 5
 
-        await world.place.until(back)
-        await world.node("n2")
-        await world.come(*range(5))
-        await world.empty()
+        await given_back(world, handed_out, back)
 
     async def test_a_queue_that_is_not_there_is_told_and_one_that_comes_is_read(self, world):
         await world.deploy()
