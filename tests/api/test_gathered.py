@@ -11,8 +11,6 @@ from flowledger.api.problems import Problem
 
 from .conftest import instance_row
 
-pytestmark = pytest.mark.req("APG-UI-002")
-
 
 @pytest.fixture(autouse=True)
 def rows(reads):

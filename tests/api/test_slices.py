@@ -158,7 +158,6 @@ def test_a_tenant_that_floods_waits_for_itself_and_each_other_for_a_round(house,
     assert {house.names.index(f"{name}0") for name in "abc"} <= set(range(5)), house.names[:8]
 
 
-@pytest.mark.req("APG-TEN-004")
 def test_a_turn_takes_less_while_several_tenants_are_about(house):
     house.cost_s = 0.0005
 

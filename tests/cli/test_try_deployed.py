@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from flowledger.api import trying
 from flowledger.infra.cli.server import Server
 
 from .test_cli_imports import model
 
-pytestmark = pytest.mark.req("APG-UI-006", "APG-ELM-002")
 ZEEBE = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"'
 FORM = '{"id": "v_form", "components": [{"type": "number", "key": "n", "validate": {"required": true, "max": 5}}], "schemaVersion": 16, "type": "default"}'
 

@@ -298,7 +298,7 @@ async def test_the_model_of_the_process_says_what_becomes_of_a_failure(agent: Ag
 # --- crashes, holds, ends -------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("D-ENG-002")
+@pytest.mark.req("D-RES-001")
 async def test_who_dies_with_an_answer_in_hand_has_called_nothing(target: Target, tmp_path: Path, monkeypatch):
     """The first process of connectors gets the model's answer and dies before the engine has it; the engine itself is begun anew from the log later on."""
     monkeypatch.setattr(serve, "GRACE_S", 0.0)

@@ -107,7 +107,6 @@ async def refused(call: Awaitable[Any]) -> tuple[str, str]:
     return e.value.code().name, e.value.details() or ""
 
 
-@pytest.mark.req("D-API-004", "D-ENG-002")
 async def test_each_refusal_has_the_code_and_the_words_that_clients_know(world: World, place: Place) -> None:
     wrong = []
     for n, (name, request, status, text) in enumerate(REFUSED):

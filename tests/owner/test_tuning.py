@@ -7,7 +7,7 @@ import pytest
 from flowledger.bench import tuning
 
 
-@pytest.mark.req("APG-AI-013", "D-ANA-001")
+@pytest.mark.req("APG-AI-013")
 def test_batches_of_one_are_measured_and_larger_ones_proposed_with_their_effect(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOWLEDGER_BATCH_MAX", "1")

@@ -21,8 +21,6 @@ from flowledger.processors.inbox import Inbox
 from flowledger.processors.log import LogError
 from flowledger.processors.turns import DEBT_MAX, Turns
 
-pytestmark = pytest.mark.req("APG-TEN-004")
-
 
 def taken(turns: Turns[str], many: int, cost: int | dict[str, int] = 1) -> list[str]:
     out = []
@@ -32,6 +30,7 @@ def taken(turns: Turns[str], many: int, cost: int | dict[str, int] = 1) -> list[
     return out
 
 
+@pytest.mark.req("APG-TEN-004")
 def test_a_flood_waits_for_itself_and_each_other_for_a_round():
     turns: Turns[str] = Turns()
     for n in range(1_000):
@@ -180,6 +179,7 @@ def test_what_goes_on_stands_behind_its_tenants_others():
     assert [p.request.tenant for p in inbox.lane] == ["f"], "one alone has no turns"
 
 
+@pytest.mark.req("APG-TEN-004")
 def test_while_it_is_crowded_no_tenant_has_more_than_its_share_and_another_comes_in():
     inbox = Inbox(200)
     inbox.alone = "f"
@@ -227,6 +227,7 @@ def order(one: Alone) -> list[str]:
     return list(one.answers)
 
 
+@pytest.mark.req("APG-TEN-004")
 def test_a_tenants_command_stands_near_the_front_however_many_of_another_wait():
     one = Alone(batch_max=10)
     for n in range(300):
@@ -304,6 +305,7 @@ def busy(of: dict[str, int]) -> a.Admission:
     return found
 
 
+@pytest.mark.req("APG-TEN-004")
 @pytest.mark.parametrize(
     ("of", "refused"),
     [

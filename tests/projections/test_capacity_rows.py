@@ -18,7 +18,7 @@ DAY, HOUR = 86_400_000_000, 3_600_000_000
 WEEKS, GROW = 7, 0.2
 
 
-@pytest.mark.req("D-ANA-001", "D-ANA-007", "APG-ANA-005")
+@pytest.mark.req("D-ANA-001", "D-ANA-007")
 async def test_hours_are_those_that_were_planned_and_the_limit_is_full_when_growth_says_so(db, dsn, schema):
     log = Drawn(History(71, 6_000, 100, grow=GROW, alike=True, tenants=("",)))
     cases = log.history.truth

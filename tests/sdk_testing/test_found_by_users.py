@@ -9,7 +9,6 @@ import pytest
 from flowledger.events import commands as c
 from flowledger.sdk.testing import Engine, Refused
 
-pytestmark = pytest.mark.req("D-ENG-002", "D-VAR-001", "D-MOD-005")
 HEAD = (
     'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="urn:u" id="d"'
 )

@@ -25,7 +25,7 @@ MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmln
 HOW = "form 7, version 2"
 
 
-@pytest.mark.req("D-CMP-006", "WOS-CMP-001")
+@pytest.mark.req("D-CMP-006")
 @pytest.mark.timeout(180)
 async def test_a_consent_from_its_giving_to_its_end(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=3) as (system, http):

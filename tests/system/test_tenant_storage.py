@@ -16,7 +16,6 @@ from flowledger.sdk import Flow
 MODEL = Flow("order").start().service("pack", job="pack").end().xml().decode()
 
 
-@pytest.mark.req("APG-TEN-002")
 @pytest.mark.timeout(120)
 async def test_who_has_stored_that_much_begins_nothing_more_and_others_do(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, roles=("api", "owner", "projector", "grpc")) as (system, http):

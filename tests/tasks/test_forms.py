@@ -194,7 +194,6 @@ def bench(said: str, *, deployed: bool = True, embedded: str = "", start: str = 
     return b
 
 
-@pytest.mark.req("D-API-015")
 @pytest.mark.parametrize(
     ("pattern", "good", "bad"),
     [
