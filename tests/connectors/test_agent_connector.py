@@ -83,7 +83,6 @@ class TestContract(Contract):
 # --- what happens is on the log --------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("D-CON-008")
 async def test_every_thought_and_every_call_is_an_event(agent: Agent):
     await agent.deploy()
     agent.models.script = [("Two things are to be done.", [("work", {"n": 1}), ("work", {"n": 2})]), ("All is done.", [])]
