@@ -117,6 +117,7 @@ async def test_one_process_has_work_for_all_six_kinds_of_those_who_do_it(engine,
     assert called == ["data_manager.get", "model_manager.run", "tool_manager.call", "agent_assistance.ask"]
     assert [r.path for r in target.seen] == ["/rates/EUR"], "and somebody's API"
     await done(engine, c.CompleteTask(task=task.key))
+    assert not any(started["key"] in o.state.instances for o in engine.owners.values()), "and then it is over"
 
 
 @pytest.mark.req("D-CON-001")
