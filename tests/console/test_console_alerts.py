@@ -13,10 +13,10 @@ from flowledger.sdk import Flow
 from .conftest import Served, until
 from .test_console_accessible import sound
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.req("APG-MON-005")]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.mark.req("APG-UI-013")
+@pytest.mark.req("APG-MON-005", "APG-UI-013")
 def test_an_alert_from_its_page_until_it_fires(server: Served, open_page: Callable[..., Any]) -> None:
     process, name = f"watched-{uuid.uuid4().hex[:8]}", f"many-{uuid.uuid4().hex[:6]}"
     model = Flow(process).start().user("look").end().xml().decode()

@@ -14,7 +14,7 @@ from .test_console_accessible import accessible
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.mark.req("APG-AI-003", "D-AI-003", "APG-AI-009")
+@pytest.mark.req("APG-AI-003", "APG-AI-009")
 def test_who_is_recommended_is_shown_and_an_override_is_recorded_and_told(server: Served, open_page: Callable[..., Any]) -> None:
     group = f"desk-{uuid.uuid4().hex[:6]}"
     swift, slow = f"swift-{group}", f"slow-{group}"

@@ -167,7 +167,6 @@ async def test_an_alert_from_its_file_to_who_is_told(on, request, place, databas
             assert (await ask(http, "POST", "/lag/test", {"rule": rule}))[0] == 422
 
 
-@pytest.mark.req("APG-MON-005")
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(300)
 async def test_an_alert_holds_what_fires_until_it_is_over(on, request, place, database, tmp_path, monkeypatch):
