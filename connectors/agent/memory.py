@@ -46,11 +46,12 @@ class Memory:
             "steps": self.steps, "tokensIn": self.tokens_in, "tokensOut": self.tokens_out, "cost": self.cost, "since": self.since, "open": self.open,
             "told": self.told, "asked": self.asked, "seen": self.seen,
         }  # fmt: skip
-        data = _encode(self.turns)
+        turns = call.mask.value(self.turns)  # a file is written here and now: nobody looks through it later
+        data = _encode(turns)
         if len(data) > BYTES_MAX:
             raise Failed("MEMORY_LIMIT", f"what was said has {len(data)} bytes, more than the {BYTES_MAX} that an agent keeps in mind")
         if len(data) <= INLINE_BYTES or call.keep is None:
-            return {**found, "turns": self.turns}
+            return {**found, "turns": turns}
 
         async def whole() -> AsyncIterator[bytes]:
             yield data

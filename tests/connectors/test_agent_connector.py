@@ -403,6 +403,15 @@ async def test_a_long_conversation_becomes_a_file(agent: Agent):
     )
 
 
+async def test_a_secret_that_a_model_repeats_is_in_no_file(agent: Agent, tmp_path: Path):
+    await agent.deploy()
+    agent.models.script = [(f"The key is {SECRET}. " + "x" * memory_of.INLINE_BYTES, [("big", {})]), ("Done.", [])]
+    await agent.start()
+    kept = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert any(b"The key is ***. xx" in data for data in kept) and not any(SECRET.encode() in data for data in kept)
+    assert agent.models.seen[1][1]["messages"][2]["content"].startswith("The key is ***. xx")
+
+
 async def test_a_memory_that_somebody_else_wrote_is_an_incident(bench, target: Target):
     run, models = bench("agent"), Scripted(target)
     given = {"url": f"{target.url}/v1", "model": "m", "prompt": "p", "agentMemory": {"steps": "many"}}

@@ -120,6 +120,30 @@ test.each([401, 404, 503])("where several can't be had at once (%i), each is ask
   expect(await get("/tasks/6" as never)).toEqual({ url: "/v1/tasks/6", n: 2 });
 });
 
+test("what was asked for ahead is for nobody else, also where it comes after they have gone", async () => {
+  const { forget, gather, get } = await import("../src/api/client");
+  const before = answers;
+  const reads = several([
+    { get: "/tasks/5", status: 200, body: { of: "one" } },
+    { get: "/instances/7/variables", status: 200, body: { of: "one" } },
+  ]);
+  const asks = ["/tasks/5", "/instances/{0.instance}/variables"];
+  let come = () => undefined as void;
+  answers = () => new Promise((done) => (come = () => done(reads())));
+  const all = gather(asks);
+  forget();
+  come();
+  await all;
+  answers = before;
+  expect(await get("/tasks/5" as never)).toEqual({ url: "/v1/tasks/5", n: 2 });
+  expect(await get("/instances/7/variables" as never)).toEqual({ url: "/v1/instances/7/variables", n: 3 });
+  answers = reads;
+  await gather(asks);
+  forget();
+  answers = before;
+  expect(await get("/tasks/5" as never)).toEqual({ url: "/v1/tasks/5", n: 5 });
+});
+
 const GATHERED: Record<string, string[]> = {
   "/processes/order": ["/definitions?definition_id=order&kind=process&limit=100", "/tasks?definition={0.items.0.key}&open=true&limit=500", "/incidents?definition={0.items.0.key}&status=open&limit=500", "/definitions/{0.items.0.key}/versions"],
   "/processes/order?version=1": [

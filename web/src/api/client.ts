@@ -96,6 +96,13 @@ const ahead = new Map<string, Kept>();
 const AHEAD_MS = 5_000;
 /** For what several scripts of a page ask, the last of which may be large. */
 const GATHERED_MS = 15_000;
+/** Counts whom it was asked for: what is still on its way for somebody before is not kept. */
+let reader = 0;
+/** Somebody else looks from now on: what was asked for ahead was for the eyes of another. */
+export function forget() {
+  ahead.clear();
+  reader++;
+}
 /** What pages have asked for themselves meanwhile. */
 const gone = new Set<string>();
 
@@ -128,6 +135,7 @@ export async function gather(reads: string[]): Promise<Gathered["reads"]> {
   const places = [...known];
   const wait_for = places.map(([p, o]) => `${p}-${o}`).join(",");
   let place: string | null | undefined;
+  const whose = reader;
   const came = ask(`/v1/gathered${query({ get: reads, wait_for })}`, { headers: headers() }).then(async (response) => {
     if (!response.ok) throw new Error(`${response.status}`);
     const found = (await response.json()) as Gathered;
@@ -137,7 +145,7 @@ export async function gather(reads: string[]): Promise<Gathered["reads"]> {
   });
   const keep = (path: string, answer: Promise<Response>) => {
     const key = one(`/v1${path}`);
-    if (!gone.has(key) && !fresh(ahead.get(key))) ahead.set(key, { until: Date.now() + GATHERED_MS, answer, place: () => place });
+    if (whose === reader && !gone.has(key) && !fresh(ahead.get(key))) ahead.set(key, { until: Date.now() + GATHERED_MS, answer, place: () => place });
   };
   reads.forEach((path, n) => {
     if (path.includes("{")) return;

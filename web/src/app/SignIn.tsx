@@ -2,7 +2,7 @@ import { Alert, Button, Center, Divider, Group, Loader, Paper, PasswordInput, St
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Fragment, useEffect, useLayoutEffect, useMemo, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { createPortal } from "react-dom";
-import { ApiError } from "~/api/client";
+import { ApiError, forget } from "~/api/client";
 import { useSignIn } from "~/api/me";
 import { endedAmid } from "~/api/who";
 import { byLink, issuers, possible, signIn, whoAmI, whoAmIAtStart } from "~/api/session";
@@ -111,6 +111,7 @@ function SignIn({ link, done, whose, other }: { link: string; done: () => void; 
       const same = whose !== "" && event !== undefined && name.trim() === whose;
       if (!same) {
         client.clear();
+        forget();
         other();
       }
       await (!event ? (await import("~/api/passkeys")).signIn() : link ? byLink(link, password) : signIn(name.trim(), password));

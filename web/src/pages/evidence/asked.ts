@@ -18,7 +18,7 @@ export function askedOf(tab: Tab, search: Record<string, string>): Record<string
     since: dayOf(search.since),
     until: dayOf(search.until, 1),
     definition: search.definition,
-    ...(tab === "rules" ? { actor: search.actor } : tab === "report" ? { actor: search.actor } : { pair: search.definition && pair?.length ? pair.join(",") : undefined }),
+    ...(tab === "duties" ? { pair: search.definition && pair?.length ? pair.join(",") : undefined } : { actor: search.actor }),
   };
   return Object.fromEntries(Object.entries(found).filter(([, v]) => v)) as Record<string, string>;
 }
