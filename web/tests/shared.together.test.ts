@@ -9,9 +9,17 @@ import { bind } from "~/designer/together/bind";
 import { modelerOf, touched } from "~/designer/together/process";
 import { merge } from "~/designer/together/merge";
 
+/** how long it takes to read what comes from others */
+let reading: () => Promise<unknown> = () => Promise.resolve();
 // there is no canvas here: the tree of objects alone follows
 vi.mock("~/designer/together/follow", () => ({
-  follow: async (m: Any, xml: string) => merge(m.getDefinitions(), (await m.get("moddle").fromXML(xml)).rootElement),
+  follow: async (m: Any, xml: string, _touched: Set<string>, begin: () => boolean) => {
+    const { rootElement } = await m.get("moddle").fromXML(xml);
+    await reading();
+    if (!begin()) return false;
+    merge(m.getDefinitions(), rootElement);
+    return true;
+  },
 }));
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
@@ -68,6 +76,7 @@ class Server {
 beforeEach(() => {
   localStorage.clear();
   vi.useRealTimers();
+  reading = () => Promise.resolve();
 });
 const settled = () => new Promise((done) => setTimeout(done, 5));
 const name = (s: Shared, of = "t") => s.fields().get(of)?.get("@name");
@@ -211,6 +220,26 @@ async function modeler(shared: Shared) {
   return { bound, moddle, find, changed: () => heard.forEach((f) => f()) };
 }
 
+test("what one draws while what others have changed is being read stays, and so does theirs", async () => {
+  vi.useFakeTimers();
+  const server = new Server([]);
+  const { entries, read } = await import("~/designer/together/flat");
+  for (const [entry, value] of entries(read(DRAWN))) server.table.set(entry, value);
+  const [ann, bob] = ["a", "b"].map((tab) => new Shared("d", server.connect, tab)) as [Shared, Shared];
+  await vi.advanceTimersByTimeAsync(20);
+  const mine = await modeler(ann);
+  let asked = 0;
+  reading = () => (asked++, new Promise((done) => setTimeout(done, 500)));
+  bob.put(new Map([["s|@name", "bob's"]]));
+  await vi.advanceTimersByTimeAsync(100);
+  expect(asked).toBe(1);
+  mine.find("t").name = "ann's";
+  mine.changed();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect([mine.find("s").name, mine.find("t").name]).toEqual(["bob's", "ann's"]);
+  expect([name(bob, "s"), name(bob, "t")]).toEqual(["bob's", "ann's"]);
+});
+
 test.each([1, 2, 3, 4, 5, 6])("three draw at random, lines break, and all have the same document with every edit (%i)", async (seed) => {
   let state = seed * 7919;
   const random = (n: number) => (state = (state * 48_271) % 2_147_483_647) % n;
@@ -223,6 +252,7 @@ test.each([1, 2, 3, 4, 5, 6])("three draw at random, lines break, and all have t
   const shared = [0, 1, 2].map((i) => new Shared("d", server.connect, `tab${i}`));
   await vi.advanceTimersByTimeAsync(20);
   const peers = await Promise.all(shared.map(modeler));
+  reading = () => new Promise((done) => setTimeout(done, random(150)));
   const made: string[] = [];
   const gone = new Set<string>();
   const named = new Map<string, string>();

@@ -22,8 +22,11 @@ export interface Bound {
 export interface Drawing {
   /** all of it, as it is now */
   text: () => Promise<string>;
-  /** Makes what is drawn what the text says; `old`: the document as it was drawn before, `now`: as it is. */
-  follow: (text: string, old: Fields, now: Fields) => Promise<void>;
+  /**
+   * Makes what is drawn what the text says; `old`: the document as it was drawn before, `now`: as it is. `begin` is asked right before anything changes: false:
+   * something was drawn here in the meantime, which the text doesn't have. Then nothing is changed, and false is the answer.
+   */
+  follow: (text: string, old: Fields, now: Fields, begin: () => boolean) => Promise<boolean>;
   /** one drags or types: what others do waits */
   busy: () => boolean;
   onDrawn: (heard: () => void) => void;
@@ -43,6 +46,8 @@ export async function bind(on: Drawing, shared: Shared, adopt: boolean, changed:
   let later: ReturnType<typeof setTimeout> | undefined;
   let due: ReturnType<typeof setTimeout> | undefined;
   let following = false;
+  /** changes that were drawn here, and how many of them are in the document */
+  let [strokes, told] = [0, 0];
   let queue: Promise<unknown> = Promise.resolve();
   const inTurn = (work: () => Promise<void>) => (queue = queue.then(work).catch((e: unknown) => console.error(e))) as Promise<void>;
 
@@ -54,19 +59,20 @@ export async function bind(on: Drawing, shared: Shared, adopt: boolean, changed:
   const flush = async () => {
     clearTimeout(later);
     later = undefined;
+    const here = strokes;
     const next = await drawn();
     const before = view;
     view = next;
     compare(before, next, had);
+    told = here;
   };
   if (adopt) compare(shared.fields(), view);
 
   const catchUp = async () => {
     await flush();
     const all = shared.fields();
-    following = true;
     try {
-      await on.follow(write(all), seen, all);
+      if (!(await on.follow(write(all), seen, all, () => (following = strokes === told)))) return soon();
     } finally {
       following = false;
     }
@@ -86,6 +92,7 @@ export async function bind(on: Drawing, shared: Shared, adopt: boolean, changed:
   const off = shared.onChange((remote) => remote && !over && soon());
   const onStack = () => {
     if (following || over) return;
+    strokes++;
     clearTimeout(later);
     later = setTimeout(() => void inTurn(async () => (await flush(), changed())), FLUSH_MS);
   };

@@ -37,10 +37,11 @@ export function decisionsOf(m: Any, box: HTMLElement, typing: Typing, onDrawn: (
     text: async () => (await m.saveXML()).xml,
     busy: () => typing.on() || Boolean(viewer()?.get("dragging", false)?.context?.()) || Boolean(viewer()?.get("directEditing", false)?.isActive()),
     onDrawn,
-    follow: async (text, old, now) => {
+    follow: async (text, old, now, begin) => {
       const view = m.getActiveView() as View | undefined;
       const before = shapeOf(view?.element);
       const { rootElement: fresh } = await m._moddle.fromXML(readable(text), "dmn:Definitions");
+      if (!begin()) return false;
       const definitions = m.getDefinitions();
       merge(definitions, fresh);
       const byId: Record<string, Any> = {};
@@ -56,10 +57,10 @@ export function decisionsOf(m: Any, box: HTMLElement, typing: Typing, onDrawn: (
         viewer()
           .get("eventBus")
           .fire("elements.changed", { elements: [root, ...changed.filter((e) => e !== root)] });
-        return;
+        return true;
       }
       const next = same ?? views.find((v) => v.id === view?.id) ?? views.find((v) => v.type !== "drd") ?? views[0];
-      if (!next) return;
+      if (!next) return true;
       const back = placeIn(box, "data-element-id");
       const canvas = same?.type === "drd" ? viewer().get("canvas") : undefined;
       const seen = canvas?.viewbox();
@@ -70,6 +71,7 @@ export function decisionsOf(m: Any, box: HTMLElement, typing: Typing, onDrawn: (
         const registry = viewer().get("elementRegistry");
         viewer().get("selection").select(selected.map((id) => registry.get(id)).filter(Boolean));
       } else back();
+      return true;
     },
   };
 }

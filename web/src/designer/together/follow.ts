@@ -16,9 +16,11 @@ const list = (v: Any): Any[] => (Array.isArray(v) ? v : v === undefined || v ===
  * to the one that is shown), what is selected stays selected. Where more has changed than can be followed in place, it is opened anew.
  *
  * @param touched ids of the elements with any change
+ * @param begin as of `Drawing.follow`: reading takes its time, in which one goes on drawing
  */
-export async function follow(m: Any, xml: string, touched: Set<string>): Promise<void> {
+export async function follow(m: Any, xml: string, touched: Set<string>, begin: () => boolean): Promise<boolean> {
   const { rootElement: fresh } = await m.get("moddle").fromXML(xml, "bpmn:Definitions");
+  if (!begin()) return false;
   const definitions = m.getDefinitions();
   try {
     if (definitions.diagrams?.[0]?.plane?.bpmnElement?.id !== fresh.diagrams?.[0]?.plane?.bpmnElement?.id) throw new Anew();
@@ -31,6 +33,7 @@ export async function follow(m: Any, xml: string, touched: Set<string>): Promise
     if (!(e instanceof Anew)) console.warn("the drawing is opened anew", e);
     await openAnew(m, xml);
   }
+  return true;
 }
 
 async function openAnew(m: Any, xml: string) {

@@ -58,13 +58,14 @@ export function formOf(form: Any, box: HTMLElement, panel: HTMLElement, typing: 
     text: async () => text(),
     busy: () => typing.on() || Boolean(document.querySelector(".gu-mirror")),
     onDrawn: (heard) => form.on("commandStack.changed", heard),
-    follow: async (now) => {
+    follow: async (now, _old, _all, begin) => {
+      if (!begin()) return false;
       const schema = JSON.parse(now);
       // what the editor writes by itself is not what others have changed
       const { exporter, schemaVersion } = form.saveSchema();
       const told = { ...schema, ...(exporter ? { exporter } : {}), schemaVersion };
       const selected = form.get("selection").get()?.id as string | undefined;
-      if (inPlace(told)) return;
+      if (inPlace(told)) return true;
       const [there, beside] = [placeIn(box, "data-id"), placeIn(panel, "data-entry-id")];
       await form.importSchema(schema);
       const field = selected && form.get("formFieldRegistry").getAll().find((f: Any) => f.id === selected);
@@ -72,6 +73,7 @@ export function formOf(form: Any, box: HTMLElement, panel: HTMLElement, typing: 
       await new Promise((done) => setTimeout(done)); // drawn
       there();
       beside();
+      return true;
     },
   };
 }

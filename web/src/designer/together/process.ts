@@ -8,7 +8,7 @@ type Any = any;
 /** A modeler, to be bound to a shared document. */
 export const modelerOf = (m: Any): Drawing => ({
   text: async () => (await m.get("moddle").toXML(m.getDefinitions())).xml,
-  follow: (text, old, now) => follow(m, text, touched(old, now)),
+  follow: (text, old, now, begin) => follow(m, text, touched(old, now), begin),
   busy: () => Boolean(m.get("dragging").context()) || m.get("directEditing").isActive(),
   onDrawn: (heard) => m.on("commandStack.changed", heard),
 });
