@@ -39,13 +39,13 @@ def drawn(page: Any) -> None:
 def append(page: Any, what: str, name: str = "") -> None:
     """By the keyboard: `a`, the kind, its name."""
     page.keyboard.press("a")
-    page.locator(".djs-popup-search input").wait_for()
+    page.locator(".djs-popup-search input:focus").wait_for()
     page.keyboard.type(what)
     page.locator(".djs-popup-results .entry.selected", has_text=re.compile(f"^{what}$", re.I)).wait_for()
     page.keyboard.press("Enter")
     page.locator(".djs-popup-search input").wait_for(state="detached")
     if name:
-        page.locator(".djs-direct-editing-content").wait_for()
+        page.locator(".djs-direct-editing-content:focus").wait_for()
         page.keyboard.type(name)
         page.keyboard.press("Enter")
         page.locator(".djs-direct-editing-content").wait_for(state="detached")
