@@ -27,7 +27,8 @@ WEEKS, HANDS, MEAN_S = 9, 4, 600
 
 @pytest.fixture
 def full(server: Served) -> str:
-    """Weeks of a job type whose four hands are full by day, and that grows: as the projection would have written them."""
+    """Weeks of a job type whose four hands are full by day, and that grows: as the projection would have written them. A day of work ends just now,
+    whatever the time is, so that the same is seen at each hour."""
     job = f"press-{uuid.uuid4().hex[:8]}"
     server.call("GET", "/v1/measures?measure=started")  # the tables are made
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -35,7 +36,7 @@ def full(server: Served) -> str:
     hours, days, queue = [], {}, 0
     for n in range(WEEKS * 168, 0, -1):
         at = now - timedelta(hours=n)
-        come = round((18 if 8 <= at.hour < 18 else 6) * 1.06 ** (WEEKS - n / 168)) + n * 7919 % 3
+        come = round((18 if n % 24 < 10 else 6) * 1.06 ** (WEEKS - n / 168)) + n * 7919 % 3
         done = min(queue + come, most)
         queue += come - done
         hours.append((job, at, come, done, done, done * MEAN_S * 1_000_000))
