@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import latest
 from test_outgoing_webhooks_by_api import flowledger
 
 from flowledger.api import saved_reports
@@ -26,15 +27,14 @@ async def test_a_report_from_its_file_to_a_table_and_a_spreadsheet(place, databa
             return r.status_code, r.json()
 
         assert (await http.post("/v1/deployments", json={"resources": [{"name": "w.bpmn", "content": work}]})).status_code == 201
-        for _ in range(3):
-            last = await http.post("/v1/instances", json={"definition": "order"})
+        made = [(await http.post("/v1/instances", json={"definition": "order"})).json() for _ in range(3)]
         stored = await flowledger(system.url, "deploy", str(EXAMPLE))
         assert [r["name"] for r in stored["reports"]] == ["orders-by-week"]
         assert [r["name"] for r in await flowledger(system.url, "reports", "list")] == ["orders-by-week"]
         report = {"measure": ["started", "completed"], "group": ["process"], "chart": "bar"}
         assert (await ask("PUT", "/mine", report))[0] == 200
         assert (await ask("GET", "/mine"))[1] | report == (await ask("GET", "/mine"))[1]
-        status, told = await ask("GET", "/mine/run", params={"wait_for": last.json()["position"]})
+        status, told = await ask("GET", "/mine/run", params={"wait_for": latest(m["position"] for m in made)})
         assert status == 200 and told["items"][0] | {"process": "order", "started": 3, "completed": 0} == told["items"][0]
         assert (await ask("POST", "/try", {"report": report}))[1]["items"][0]["started"] == 3
         found = await http.get("/v1/saved-reports/mine/export", params={"format": "csv"})
