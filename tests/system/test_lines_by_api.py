@@ -207,7 +207,7 @@ async def test_the_state_survives_a_restart_and_each_row_has_its_parent_after_a_
 
         async def at_rest() -> bool:
             """Two are past what they called, one waits for it, one hasn't come there; what is called may be on another partition."""
-            return sorted(t["element"] for k in keys for t in await open_tasks(x, k)) == ["u", "v", "v"]
+            return sorted([t["element"] for k in keys for t in await open_tasks(x, k)]) == ["u", "v", "v"]
 
         await place.until(at_rest)
         await x.ok("GET", "instances", wait_for=latest(o["position"] for o in over))
