@@ -5,8 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from full_press import HANDS as PRESSES
+from full_press import pressed
 
 from flowledger.analytics import capacity as ca
 from flowledger.analytics import carries
@@ -73,6 +76,19 @@ def test_the_day_it_is_full_lies_in_the_band_that_is_told(line, grow):
         held += found["from"] <= truth <= (math.inf if found["to"] is None else found["to"])
         assert found["from"] <= found["at"] and told["tight"]["at"] < found["at"]
     assert measured >= 17 and held >= 18, "90 of 100 are promised"
+
+
+@pytest.mark.req("D-ANA-001", "D-AI-002")
+@pytest.mark.parametrize("hour", range(24))
+def test_whoever_asks_at_any_hour_of_any_day_is_told_the_same(hour):
+    """Somebody asks by night, when nothing waits, and by day, when much does: how many hands there are doesn't depend on that."""
+    for day in range(7):
+        rows = pressed(datetime(2026, 11, 28, hour, 15, tzinfo=UTC) + timedelta(days=day))
+        done = [r.done for r in rows]
+        told = carries.resource(ca.Hours([r.came for r in rows], done, done, [r.work_us for r in rows]), True)
+        assert (told["by"], told["hands"].value) == ("measured", pytest.approx(PRESSES, abs=0.01)), rows[-1].at
+        full = told["full"]
+        assert 0 < full["from"] <= full["at"] <= full["to"] and told["advice"]["proposed"] > PRESSES, rows[-1].at
 
 
 def test_without_growth_it_is_never_full_and_what_is_full_is_full_by_now():

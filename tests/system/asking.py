@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -21,7 +22,7 @@ class Caller:
 
     async def start(self, process: str, count: int, **more: Any) -> list[str]:
         made = [await self.ok("POST", "instances", {"definition": process, **more}) for _ in range(count)]
-        await self.ok("GET", "instances", wait_for=",".join(_latest(m["position"] for m in made)))
+        await self.ok("GET", "instances", wait_for=latest(m["position"] for m in made))
         return [m["id"] for m in made]
 
     async def ended(self, batch: str) -> dict[str, Any]:
@@ -41,9 +42,10 @@ class Caller:
             cursor = {"cursor": page["cursor"]}
 
 
-def _latest(positions: Any) -> list[str]:
+def latest(positions: Iterable[str]) -> str:
+    """What `wait_for` takes for all of them: an answer's position is of its own partition, and says nothing of what others have on theirs."""
     top: dict[str, int] = {}
     for each in positions:
         partition, _, offset = each.partition("-")
         top[partition] = max(top.get(partition, 0), int(offset))
-    return [f"{p}-{o}" for p, o in top.items()]
+    return ",".join(f"{p}-{o}" for p, o in top.items())
