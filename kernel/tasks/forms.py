@@ -19,7 +19,7 @@ from typing import Any
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import feel, lookup, times
 from flowledger.kernel.expressions import Expression, feel_expression
-from flowledger.kernel.tasks.patterns import found_in
+from flowledger.kernel.tasks.patterns import Patterns, Unasked
 from flowledger.kernel.values import shown
 
 #: errors told; more are counted by none
@@ -28,7 +28,6 @@ _GROUPS = frozenset({"group", "dynamiclist"})
 _TEXTS = frozenset({"textfield", "textarea"})
 _CHOICES = frozenset({"radio", "select"})
 _LISTS = frozenset({"checklist", "taglist"})
-_MATCHES = feel_expression("matches(value, pattern)")
 #: subtype of a datetime field -> what it is written like
 _SHAPES = {
     "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
@@ -49,20 +48,20 @@ def check(form: Any, sent: dict[str, Any], scope: dict[str, Any], facts: Any) ->
     """What is wrong, each as `field: what`. `form` is the schema, `sent` the values, `scope` what an expression sees beside them."""
     wrong: list[str] = []
     if isinstance(form, dict):
-        _check(form.get("components"), sent, {**scope, **sent}, "", facts, wrong)
+        _check(form.get("components"), sent, {**scope, **sent}, "", facts, wrong, Patterns(facts.javascript))
     return wrong[:ERRORS_MAX]
 
 
-def _check(components: Any, sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str]) -> None:
+def _check(components: Any, sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str], patterns: Patterns) -> None:
     for field in components if isinstance(components, list) else ():
         if not isinstance(field, dict) or len(wrong) >= ERRORS_MAX or _off(field, seen, facts):
             continue
         kind = field.get("type")
         if kind in _GROUPS:
-            _inside(field, sent, seen, at, facts, wrong)
+            _inside(field, sent, seen, at, facts, wrong, patterns)
         elif isinstance(key := field.get("key"), str) and key:
             value = _at(sent, key)
-            for message in _of_field(str(kind), field, value, seen, facts):
+            for message in _of_field(str(kind), field, value, seen, facts, patterns):
                 wrong.append(f"{at}{key}: {message}")
 
 
@@ -71,18 +70,18 @@ def _off(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> bool:
     return _true(hide, seen, facts) or any(_true(field.get(word), seen, facts) for word in ("disabled", "readonly"))
 
 
-def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str]) -> None:
+def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str], patterns: Patterns) -> None:
     path = field.get("path") or ""
     value = _at(sent, path) if path else sent
     group = field["type"] == "group"
     if value is not None and not isinstance(value, dict if group else list):
         wrong.append(f"{at}{path}: expected {'an object' if group else 'a list'}, found {shown(value)}")
     elif group:
-        _check(field.get("components"), value or {}, seen, f"{at}{path}." if path else at, facts, wrong)
+        _check(field.get("components"), value or {}, seen, f"{at}{path}." if path else at, facts, wrong, patterns)
     for n, row in enumerate(value if isinstance(value, list) and not group else ()):
         if isinstance(row, dict):
             around = {**seen, **row, "this": row, "parent": seen.get("this", seen), "i": n + 1}
-            _check(field.get("components"), row, around, f"{at}{path}[{n}].", facts, wrong)
+            _check(field.get("components"), row, around, f"{at}{path}[{n}].", facts, wrong, patterns)
         elif len(wrong) < ERRORS_MAX:
             wrong.append(f"{at}{path}[{n}]: expected an object, found {shown(row)}")
 
@@ -113,12 +112,12 @@ def _true(setting: Any, seen: dict[str, Any], facts: Any) -> bool:
     return _value(setting, seen, facts) is True
 
 
-def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any], facts: Any) -> list[str]:
+def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any], facts: Any, patterns: Patterns) -> list[str]:
     rules = {k: _value(v, seen, facts) for k, v in (field.get("validate") or {}).items()} if isinstance(field.get("validate"), dict) else {}
     if value is None or value == "" or value == [] or (kind == "checkbox" and value is False):
         return ["is required"] if rules.get("required") is True else []
     if kind in _TEXTS:
-        return _text(value, rules, facts)
+        return _text(value, rules, patterns)
     if kind == "number":
         return _number(value, field, rules)
     if kind == "checkbox":
@@ -137,7 +136,7 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
     return []
 
 
-def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
+def _text(value: Any, rules: dict[str, Any], patterns: Patterns) -> list[str]:
     if not isinstance(value, str):
         return [f"expected a text, found {shown(value)}"]
     out, size = [], len(value.encode("utf-16-le", "surrogatepass")) // 2  # as the browser counts, which knows characters of two parts
@@ -148,17 +147,14 @@ def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
     pattern = {"email": r"[^@\s]+@[^@\s]+\.[^@\s]+", "phone": r"\+?[0-9 ()/.-]{3,30}"}.get(str(rules.get("validationType")))
     own = rules.get("pattern")
     for text, what in ((pattern, rules.get("validationType")), (own, f"the pattern {own}")):
-        if isinstance(text, str) and text and not _matches(text, value, text is pattern, facts):
-            out.append(f"expected {what}, found {value[:60]!r}")
+        if not isinstance(text, str) or not text:
+            continue
+        try:
+            if patterns.refuse(f"^(?:{text})$" if text is pattern else text, value):
+                out.append(f"expected {what}, found {value[:60]!r}")
+        except Unasked as e:
+            out.append(f"can't be checked by {what}: {e}")
     return out
-
-
-def _matches(pattern: str, value: str, whole: bool, facts: Any) -> bool:
-    """As a browser tests it. What RE2 can't ask is tried as FEEL's, within the budget of an expression. A pattern that is none refuses nothing: it is the
-    author's mistake, not the caller's."""
-    text = f"^(?:{pattern})$" if whole else pattern
-    found = found_in(text, value)
-    return _MATCHES({"value": value, "pattern": text}, facts) is not False if found is None else found
 
 
 def _limit(value: Any) -> Decimal | None:

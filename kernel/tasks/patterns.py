@@ -1,78 +1,62 @@
-"""Patterns of forms, which are JavaScript's regular expressions: whether one is found in a text, in time linear in it.
+"""Patterns of forms, which are JavaScript's regular expressions: whether one is found in a text.
 
-RE2 reads nearly all of them alike. What looks ahead at the beginning (`^(?=.*[A-Z])(?=.*[0-9]).{8,}$`, the usual rule of a password) is asked for apart:
-each of it must be found there, or must not. References back and what looks around elsewhere are nothing for it.
+RE2 reads nearly all of them alike, in time linear in the text. What it can't read (it has no look-around and no references back) is asked of JavaScript
+itself, in the sandbox of script tasks: with a limit on the length of the text, on the time, and on how often one form may ask.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from flowledger.kernel.tasks.schemas import pattern_of
+from flowledger.kernel.scripts import Sandbox, ScriptError
+from flowledger.kernel.tasks.schemas import PATTERN_MAX, pattern_of
 
+#: characters of a text, times that one form may ask for, and seconds of a processor that each of them has
+TEXT_MAX, ASKED_MAX, CPU_S = 10_000, 20, 0.05
 #: any character, which JavaScript writes as the class of none that is left out
 _ANY = re.compile(r"\[\^\]")
-_AHEAD = ("(?=", "(?!")
+_ASK = "let __e; try { __e = new RegExp(pattern) } catch (e) { __e = null }; __e === null ? null : __e.test(text)"
 
 
-def found_in(pattern: str, text: str) -> bool | None:
-    """None: the pattern can't be asked so."""
-    parts = _parts(pattern)
-    return None if parts is None else all((part.search(text) is not None) is wanted for part, wanted in parts)
+class Unasked(Exception):
+    """Nobody can say whether the pattern is found: the text says why."""
+
+
+class Patterns:
+    """Those of one form, while it is checked."""
+
+    def __init__(self, sandbox: Sandbox | None) -> None:
+        self._sandbox, self._left = sandbox, ASKED_MAX
+
+    def refuse(self, pattern: str, text: str) -> bool:
+        """A pattern that is none refuses nothing: it is the author's mistake, not the caller's. Raises: Unasked."""
+        linear = _linear(pattern)
+        return self._asked(pattern, text) if linear is None else linear.search(text) is None
+
+    def _asked(self, pattern: str, text: str) -> bool:
+        if len(pattern) > PATTERN_MAX:
+            raise Unasked(f"the pattern has more than {PATTERN_MAX} characters")
+        if len(text) > TEXT_MAX:
+            raise Unasked(f"expected at most {TEXT_MAX} characters for a pattern like this, found {len(text)}")
+        if self._sandbox is None:
+            raise Unasked("this server runs no JavaScript (pip install 'flowledger[server]')")
+        if self._left <= 0:
+            raise Unasked("the form has too many patterns like this, or one before took too long")
+        self._left -= 1
+        try:
+            found, _ = self._sandbox(_ASK, {"pattern": pattern, "text": text}, 0, 0, CPU_S)
+        except ScriptError as e:
+            self._left = 0  # what is refused already needn't take as long again
+            raise Unasked(str(e)) from None
+        return found is False
 
 
 @lru_cache(512)
-def _parts(pattern: str) -> list[tuple[Any, bool]] | None:
-    rest, parts = _ANY.sub(r"[\\s\\S]", pattern), []
+def _linear(pattern: str) -> Any:
+    """None: RE2 doesn't read it."""
     try:
-        if rest.startswith("^"):
-            at = 1
-            while rest.startswith(_AHEAD, at):
-                end = _closing(rest, at)
-                parts.append((pattern_of(f"^(?:{rest[at + 3 : end]})"), rest[at + 2] == "="))
-                at = end + 1
-            if parts and _splits(rest[at:]):  # `^(?=a)b|c`: what looks ahead is of the first alternative alone
-                return None
-            rest = "^" + rest[at:]
-        return [*parts, (pattern_of(rest), True)]
+        return pattern_of(_ANY.sub(r"[\\s\\S]", pattern))
     except ValueError:
         return None
-
-
-def _closing(pattern: str, at: int) -> int:
-    """Where the group that opens at `at` ends. Raises: ValueError."""
-    depth = 0
-    for n, c in _signs(pattern, at):
-        depth += (c == "(") - (c == ")")
-        if depth == 0:
-            return n
-    raise ValueError("a group is not closed")
-
-
-def _splits(pattern: str) -> bool:
-    """Whether it has alternatives outside of any group."""
-    depth = 0
-    for _, c in _signs(pattern, 0):
-        depth += (c == "(") - (c == ")")
-        if c == "|" and depth == 0:
-            return True
-    return False
-
-
-def _signs(pattern: str, at: int) -> Iterator[tuple[int, str]]:
-    """Each character from a place on that is neither escaped nor of a class."""
-    inside = False
-    while at < len(pattern):
-        c = pattern[at]
-        if c == "\\":
-            at += 1
-        elif inside:
-            inside = c != "]"
-        elif c == "[":
-            inside = True
-        else:
-            yield at, c
-        at += 1

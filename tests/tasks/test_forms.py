@@ -9,8 +9,10 @@ from workbench import Bench, one
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.infra import javascript
 from flowledger.kernel.ledger.facts import Facts
-from flowledger.kernel.tasks import forms
+from flowledger.kernel.tasks import forms, patterns
+from flowledger.kernel.tasks.schemas import PATTERN_MAX
 
 NEW_YEAR_US = 1_767_225_600_000_000  # 2026-01-01T00:00Z
 
@@ -35,7 +37,7 @@ def field(kind: str, key: str = "f", **more) -> dict:
         ([field("textarea", validate={"maxLength": 3})], {"f": "abcd"}, ["f: expected at most 3 characters, found 4"]),
         ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "ab"}, ["f: expected the pattern ^[A-Z]{2}$, found 'ab'"]),
         ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "AB"}, []),
-        ([field("textfield", validate={"pattern": "(("})], {"f": "AB"}, []),
+        ([field("textfield", validate={"pattern": "(?:"}), field("textfield", "g", validate={"pattern": "z"})], {"f": "AB", "g": "z"}, []),
         ([field("textfield", validate={"minLength": 2, "maxLength": 2})], {"f": "\U0001f600"}, []),  # two parts, as a browser counts
         ([field("textfield", validate={"validationType": "email"})], {"f": "ab"}, ["f: expected email, found 'ab'"]),
         ([field("textfield", validate={"validationType": "email"})], {"f": "a@b.de"}, []),
@@ -175,7 +177,7 @@ def field(kind: str, key: str = "f", **more) -> dict:
     ],
 )
 def test_fields(fields, sent, wrong):
-    assert forms.check({"components": fields}, sent, {}, Facts(now_us=NEW_YEAR_US)) == wrong
+    assert forms.check({"components": fields}, sent, {}, Facts(now_us=NEW_YEAR_US, javascript=javascript.run)) == wrong
 
 
 FORM = {"id": "approval", "components": [field("checkbox", "ok", validate={"required": True}), field("number", "sum", validate={"min": 1})]}
@@ -214,16 +216,63 @@ def bench(said: str, *, deployed: bool = True, embedded: str = "", start: str = 
         (r"^(?=[)\]]|\()", ["(", ")", "]"], ["x"]),
         (r"^(?=(a|b)c)", ["bc"], ["b"]),
         ("^(a+)+$", ["a" * 40], ["a" * 40 + "!"]),  # and none takes long
-        (r"^(?=a)b|c", ["c", "x"], []),  # what can't be asked refuses nothing
-        (r"^x(?!y)", ["xz", "xy"], []),
-        ("(", ["x"], []),
+        (r"^(?=a)b|c", ["c", "xc"], ["b", "a"]),  # what looks ahead is of the first alternative alone
+        (r"^x(?!y)", ["xz"], ["xy"]),  # in the middle
+        (r"^[a-z]+(?=-)-(?!0)[0-9]+$", ["ab-10"], ["ab-01", "ab10"]),
+        (r"(?<=\u20ac)\d+$", ["\u20ac5"], ["5", "$5"]),  # behind
+        (r"(?<!-)\b\d+$", ["a 5"], ["-5"]),
+        (r"^(\d)(?!\1)\d$", ["12"], ["11"]),  # both
+        (r"^(?<q>['\"]).*\k<q>$", ["'a'", '"b"'], ["'a\""]),
+        (r"^[^](?!.)", ["\n"], ["ab"]),
+        (r"^(?!.*\p{L})", ["p{L"], ["ap{L}"]),  # without the flag u: the letter p, as a browser has it
+        ("(", ["x"], []),  # what is no pattern refuses nothing
+        (r"(?=a)(", ["x"], []),
+        (r"(?<=a){2", ["a{2"], ["b"]),
+        (r"^(?!x)[b-a]", ["x"], []),
     ],
 )
 def test_patterns_are_those_of_a_browser(pattern, good, bad):
-    facts = Facts(NEW_YEAR_US, {})
-    form = {"components": [field("textfield", validate={"pattern": pattern})]}
-    assert [forms.check(form, {"f": text}, {}, facts) for text in good] == [[]] * len(good)
-    assert all("expected the pattern" in forms.check(form, {"f": text}, {}, facts)[0] for text in bad)
+    assert [refusals(pattern, text) for text in good] == [[]] * len(good)
+    assert all("expected the pattern" in refusals(pattern, text)[0] for text in bad)
+
+
+def refusals(pattern: str, *texts: str, sandbox=javascript.run) -> list[str]:
+    """A form with a field for each text."""
+    fields = [field("textfield", f"f{n}", validate={"pattern": pattern}) for n in range(len(texts))]
+    return forms.check({"components": fields}, {f"f{n}": t for n, t in enumerate(texts)}, {}, Facts(NEW_YEAR_US, {}, javascript=sandbox))
+
+
+AHEAD = "^x(?!y)"
+
+
+def test_a_pattern_that_asks_javascript_is_bounded():
+    assert refusals(AHEAD, "x" * patterns.TEXT_MAX) == []
+    [said] = refusals(AHEAD, "x" * (patterns.TEXT_MAX + 1))
+    assert said == f"f0: can't be checked by the pattern {AHEAD}: expected at most 10000 characters for a pattern like this, found 10001"
+    longest = AHEAD + "|z" * ((PATTERN_MAX - len(AHEAD)) // 2)
+    assert refusals(longest, "xz") == [] and "more than 1000 characters" in refusals(longest + "|z", "xz")[0]
+    assert refusals(AHEAD, *["xz"] * patterns.ASKED_MAX) == []
+    [said] = refusals(AHEAD, *["xz"] * (patterns.ASKED_MAX + 1))
+    assert said.startswith(f"f{patterns.ASKED_MAX}: can't be checked") and "too many patterns" in said
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$(?<=a)", r"^(?=(a|a)*b)(a*)*\2$", r"^(?=(.*)*$)(.*)*(.*)*\1b$"])
+def test_a_pattern_that_never_ends_refuses_and_is_tried_once(pattern):
+    tried = []
+
+    def counted(*asked):
+        tried.append(asked)
+        return javascript.run(*asked)
+
+    wrong = refusals(pattern, *["a" * 60 + "!"] * 3, sandbox=counted)
+    assert len(tried) == 1 and tried[0][-1] == patterns.CPU_S
+    assert "it took more than" in wrong[0] and ["one before took too long" in w for w in wrong] == [False, True, True]
+
+
+def test_without_javascript_such_a_pattern_refuses_and_says_why():
+    assert refusals("^x", "xy", sandbox=None) == []
+    [said] = refusals(AHEAD, "xz", sandbox=None)
+    assert "runs no JavaScript" in said
 
 
 @pytest.mark.parametrize(
