@@ -260,9 +260,18 @@ async def test_a_model_that_answers_too_late_is_not_waited_for(agent: Agent, ben
     wire = await Wire(("127.0.0.1", agent.target.port)).start()
     wire.mode = "hold"
     run = bench("agent")
-    given = {"url": f"http://127.0.0.1:{wire.port}/v1", "apiKey": SECRET, "model": "m", "prompt": "p", "maxSeconds": 1, "timeoutInSeconds": 120}
+    given = {
+        "url": f"http://127.0.0.1:{wire.port}/v1",
+        "apiKey": SECRET,
+        "model": "m",
+        "prompt": "p",
+        "maxSeconds": 1,
+        "timeoutInSeconds": 120,
+    }
     async with asyncio.timeout(60):
-        with pytest.raises(JobFailed, match="the 1 s of maxSeconds are over: the answer of the model that was under way was not waited for") as e:
+        with pytest.raises(
+            JobFailed, match="the 1 s of maxSeconds are over: the answer of the model that was under way was not waited for"
+        ) as e:
             await run(given, OUT)
     assert (e.value.code, e.value.retries) == ("TIME_LIMIT", 0) and wire.connections == 1
     await wire.close()
