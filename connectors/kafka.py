@@ -142,10 +142,8 @@ class _Way:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def failed(self, e: Exception) -> None:
-        from aiokafka.errors import AuthenticationFailedError, UnsupportedSaslMechanismError
-
         self.last = e
-        final = isinstance(e, (Refused, AuthenticationFailedError, UnsupportedSaslMechanismError)) or reach.tls_of(e) is not None
+        final = isinstance(e, (Refused, *_strangers())) or reach.tls_of(e) is not None
         if final and not self.ended.done():
             self.ended.set_exception(e)
             self.ended.exception()  # looked at: it may be that nobody else does
@@ -202,6 +200,13 @@ class _Loop:
         )
 
 
+def _strangers() -> tuple[type[Exception], ...]:
+    """What the library says when who we are is not taken."""
+    from aiokafka import errors as lib
+
+    return lib.AuthenticationFailedError, lib.SaslAuthenticationFailed, lib.UnsupportedSaslMechanismError, lib.IllegalSaslStateError
+
+
 def _failed(e: Exception, way: _Way, topic: str) -> Exception:
     from aiokafka import errors as lib
 
@@ -210,7 +215,7 @@ def _failed(e: Exception, way: _Way, topic: str) -> Exception:
 
     if isinstance(e, lib.KafkaConnectionError) and way.last is not None and not isinstance(way.last, lib.KafkaConnectionError):
         e = way.last
-    if isinstance(e, (lib.AuthenticationFailedError, lib.UnsupportedSaslMechanismError)):
+    if isinstance(e, _strangers()):
         return Failed("AUTHENTICATION", "the server does not let us in")
     if isinstance(e, (lib.TopicAuthorizationFailedError, lib.ClusterAuthorizationFailedError)):
         return Failed("AUTHORIZATION", f"we may not write there: {e}")

@@ -6,6 +6,8 @@ log, and only then does a tool begin. Who dies before that has asked the model i
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -47,24 +49,31 @@ class AgentConnector:
         """The answer of one that is done: `{text, value, confidence, steps, model, usage: {input, output, cost}}`. Raises: as the HTTP connector, and Failed."""
         memory = await recalled(config.agent_memory, call)
         tools = Tools(config)
-        memory.since = memory.since or int(self._clock())
+        memory.since = memory.since or math.ceil(self._clock())
         _settle(config, memory)
         system = filled(config.system_template, config.data) if config.system_template else config.system
         prompt = filled(config.prompt_template, config.data) if config.prompt_template else config.prompt
         asked = talk.asked(config, "\n\n".join(p for p in (system, tools.guidance()) if p), prompt, memory.turns, tools.described())
-        self._limits(config, memory, reckoned(asked))
-        said = talk.heard(config, await told(self._http, config, asked, call))
+        left = self._limits(config, memory, reckoned(asked))
+        try:
+            async with asyncio.timeout(left) as limit:
+                answer = await told(self._http, config, asked, call)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _late(config, "the answer of the model that was under way was not waited for") from None
+        said = talk.heard(config, answer)
         return await _turn(config, call, memory, tools, said, _used(config, memory, said, reckoned(asked)))
 
-    def _limits(self, config: AgentConfig, memory: Memory, tokens: int) -> None:
-        """Before the model is asked again. Raises: Failed."""
+    def _limits(self, config: AgentConfig, memory: Memory, tokens: int) -> float | None:
+        """Before the model is asked again: the seconds that its answer may take, None where nothing is said of them. Raises: Failed."""
         if memory.steps >= config.max_steps:
             raise Failed(
                 "STEP_LIMIT", f"the model was asked {memory.steps} times without an end, and {config.max_steps} is the most (maxSteps)"
             )
-        passed = int(self._clock()) - memory.since
-        if config.max_seconds is not None and passed > config.max_seconds:
-            raise Failed("TIME_LIMIT", f"it took {passed} s so far, more than the {config.max_seconds} of maxSeconds")
+        left = None if config.max_seconds is None else memory.since + config.max_seconds - self._clock()
+        if left is not None and left <= 0:
+            raise _late(config, "the model is not asked again")
         check_input(config, tokens)
         whole = memory.tokens_in + memory.tokens_out + tokens + config.max_tokens
         if config.max_total_tokens is not None and whole > config.max_total_tokens:
@@ -74,6 +83,11 @@ class AgentConnector:
         cost = cost_of(config, tokens, config.max_tokens)
         if config.max_cost is not None and cost is not None and (whole_cost := cost + (memory.cost or 0)) > config.max_cost:
             raise Failed("COST_LIMIT", f"with this step it may cost {whole_cost}, more than the {config.max_cost} of maxCost")
+        return left
+
+
+def _late(config: AgentConfig, what: str) -> Failed:
+    return Failed("TIME_LIMIT", f"the {config.max_seconds} s of maxSeconds are over: {what}")
 
 
 def _used(config: AgentConfig, memory: Memory, said: talk.Said, tokens: int) -> dict[str, Any]:

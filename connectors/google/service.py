@@ -113,10 +113,15 @@ async def send(way: Way, tokens: Tokens, asked: Request) -> dict[str, Any]:
     response, found = await way.send("POST", url, headers, _encode(asked.data))
     if response.status_code >= 300:
         raise refused(response, found)
+    return object_of(found, asked.host)
+
+
+def object_of(found: bytes, host: str) -> dict[str, Any]:
+    """Raises: Failed."""
     try:
         return msgspec.json.decode(found, type=dict[str, Any]) if found.strip() else {}
     except (msgspec.DecodeError, msgspec.ValidationError):
-        raise Failed("ANSWER_UNREADABLE", f"expected an object in JSON from {asked.host}") from None
+        raise Failed("ANSWER_UNREADABLE", f"expected an object in JSON from {host}") from None
 
 
 def refused(response: httpx2.Response, found: bytes) -> Failed:

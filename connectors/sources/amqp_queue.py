@@ -15,6 +15,7 @@ from flowledger.connectors.amqp10.client import MESSAGE_BYTES_MAX, Connection, L
 from flowledger.connectors.amqp10.connector import PORTS
 from flowledger.connectors.amqp10.message import read
 from flowledger.connectors.frame import Failed
+from flowledger.connectors.sources import figures
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
 from flowledger.connectors.sources.shared import addresses, secret, why
 from flowledger.events.triggers import TriggerItem
@@ -36,7 +37,7 @@ async def open_queue(opening: Opening) -> AmqpQueue:
 async def open_bus(opening: Opening) -> ServiceBusQueue:
     config = opening.config
     entity = f"{config['entity']}/Subscriptions/{config['subscription']}" if "subscription" in config else config["entity"]
-    return await ServiceBusQueue(opening, entity).start(config["namespace"], ("", ""), "")
+    return (await ServiceBusQueue(opening, entity).start(config["namespace"], ("", ""), "")).counted()
 
 
 class AmqpQueue:
@@ -136,6 +137,24 @@ class AmqpQueue:
 
 class ServiceBusQueue(AmqpQueue):
     KIND = ""
+    _figure: figures.Figure | None = None
+
+    def counted(self) -> Self:
+        """Its protocol doesn't tell how much waits; its description does."""
+        config = self.opening.config
+        where = config.get("figures") or ("" if config.get("tls") == "off" else f"https://{config['namespace']}")
+        if where:  # an emulator has none
+            self._figure = figures.Active(self.opening, where, self.address)
+        return self
+
+    def lag(self) -> int:
+        """As the service said last; what is handed out counts."""
+        return -1 if self._figure is None else self._figure.waiting
+
+    async def close(self) -> None:
+        if self._figure is not None:
+            await self._figure.close()
+        await super().close()
 
     async def let_in(self) -> None:
         config = self.opening.config

@@ -13,6 +13,7 @@ from flowledger.connectors import outcomes
 from flowledger.connectors.frame import Failed
 from flowledger.connectors.google import service
 from flowledger.connectors.google.pubsub import HOST
+from flowledger.connectors.sources import figures
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
 from flowledger.connectors.sources.shared import secret, text, value_of, why
 from flowledger.connectors.way import Way
@@ -48,6 +49,8 @@ class PubSubSubscription:
         #: ids by which what is handed out is acknowledged
         self._held: list[str] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._figure: figures.Figure | None = None
+        self._opening = opening
 
     async def start(self, key: str) -> PubSubSubscription:
         """Raises: Away."""
@@ -58,6 +61,9 @@ class PubSubSubscription:
             await self.client.aclose()
             raise Away(f"Pub/Sub can't be read: {why(e)}") from None
         self._keeper = asyncio.create_task(self._keep(), name=f"deadline of {self._name}")
+        where = self._opening.config.get("figures") or ("" if self._endpoint else f"https://{figures.MONITORING}")
+        if where:  # an emulator has none
+            self._figure = figures.Undelivered(self._opening, where)
         return self
 
     async def call(self, method: str, seconds: float = PATIENCE_S, **data: Any) -> dict[str, Any]:
@@ -123,11 +129,13 @@ class PubSubSubscription:
             self._held = []
 
     def lag(self) -> int:
-        """Its service of figures would know."""
-        return -1
+        """What its service of figures says, some minutes late; what is handed out counts."""
+        return -1 if self._figure is None else self._figure.waiting
 
     async def close(self) -> None:
         """What is handed out goes back, so that nobody waits for it."""
+        if self._figure is not None:
+            await self._figure.close()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})

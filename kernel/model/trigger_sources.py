@@ -66,6 +66,8 @@ _QUEUE = {
 _HANDED_OUT = {
     "value": Field(f.one_of("json", "text", "base64")), "prefetch": Field(f.whole(1, 1_000)), "redelivered": Field(f.one_of("take", "park")),
 }  # fmt: skip
+#: what tells how much waits, where the source's own protocol doesn't
+_FIGURES = Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of what tells how much waits: https://HOST", 300))
 
 
 def _events(config: Mapping[str, Any]) -> str:
@@ -121,13 +123,13 @@ SOURCES: dict[str, Source] = {
         "namespace": Field(f.text(r"[A-Za-z0-9.-]+", "the name of a namespace: NAME.servicebus.windows.net", 253), True),
         "port": Field(f.whole(1, 65_535)), "tls": Field(f.one_of("verify", "off")),
         "entity": Field(f.text(r"[^\x00]+", "the name of a queue, or of a topic", 260), True), "subscription": Field(f.text(r"[^\x00/]+", "its name", 50)),
-        "key_name": Field(f.text(r"[^\x00\r\n]+", "the name of a shared access policy", 256), True), "key": Field(f.secret, True), **_HANDED_OUT,
+        "key_name": Field(f.text(r"[^\x00\r\n]+", "the name of a shared access policy", 256), True), "key": Field(f.secret, True), "figures": _FIGURES, **_HANDED_OUT,
     }),
     "pubsub": Source({
         "project": Field(f.text(r"[a-z][a-z0-9.:-]{4,98}[a-z0-9]", "the id of a project", 100), True),
         "subscription": Field(f.text(r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}", "the name of a subscription, without that of the project", 255), True),
         "service_account": Field(f.secret, True), "endpoint": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of the service: https://HOST", 300)),
-        "value": Field(f.one_of("json", "text", "base64")), "deadline": Field(f.within("PT10S", "PT10M")),
+        "value": Field(f.one_of("json", "text", "base64")), "deadline": Field(f.within("PT10S", "PT10M")), "figures": _FIGURES,
     }),
     "sqs": Source({**_QUEUE, "value": Field(f.one_of("json", "text", "base64"))}),
     "s3": Source({

@@ -9,6 +9,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -89,6 +90,10 @@ class Cloud:
             ("/v2/projects/shop-1/locations/europe-west3/queues/calls/tasks", "cloudtasks", "projects.locations.queues.tasks.create", self._create),
         ):  # fmt: skip
             target.routes[path] = self._route(path, service, method, do)
+        #: what Cloud Monitoring says, as its method projects.timeSeries.list does; what it was asked
+        self.figure: tuple[int, Any] | None = None
+        self.asked: list[dict[str, list[str]]] = []
+        target.routes["/v3/projects/shop-1/timeSeries"] = self._figures
 
     def _route(self, path: str, service: str, method: str, do: Any) -> Any:
         told = DISCOVERY[service]
@@ -120,6 +125,16 @@ class Cloud:
         c, now = found.claims, time.time()
         good = c["iss"] == c["sub"] == EMAIL and c["aud"] == audience and c["iat"] <= now < c["exp"] <= c["iat"] + 3600
         return "" if kind == "Bearer" and good and found.header["kid"] == known["private_key_id"] else "claims"
+
+    def _figures(self, request: Request) -> tuple[int, dict[str, str], Any]:
+        if why := self._stranger(request.headers.get("authorization", ""), "https://monitoring.googleapis.com/"):
+            return 401, {}, _error(401, "UNAUTHENTICATED", why)
+        assert request.method == "GET" and not request.body
+        self.asked.append(parse_qs(request.path.partition("?")[2], strict_parsing=True))
+        if self.figure is not None:
+            return self.figure[0], {"content-type": "application/json"}, self.figure[1]
+        points = [{"interval": {}, "value": {"int64Value": str(n)}} for n in (len(self.waiting) + len(self.out), 999)]
+        return 200, {"content-type": "application/json"}, {"timeSeries": [{"points": points, "valueType": "INT64", "metricKind": "GAUGE"}]}
 
     def _publish(self, found: Any) -> tuple[int, Any]:
         self.published += found["messages"]

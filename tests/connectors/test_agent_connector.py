@@ -25,6 +25,7 @@ from tests.connectors.agents import Place, Scripted
 from tests.connectors.conftest import Target, running
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.test_llm_connector import LlmRig
+from tests.connectors.wire import Wire
 
 HEAD = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
 <process id="answer-complaint" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="agent"/>
@@ -246,12 +247,34 @@ async def test_time(agent: Agent, bench):
     heads = {"tools": json.dumps([{"id": "work", "description": "", "schema": {"type": "object"}}]), **OUT}
     first = await run(given, heads)
     more = {**given, **first.variables, "toolCallResults": [{"id": "s1-1", "content": 7}]}
-    now[0] += 60
+    now[0] += 30
     assert (await run(more, heads)).variables["out"]["text"] == "Done."
-    now[0] += 1
-    with pytest.raises(JobFailed, match="61 s so far, more than the 60 of maxSeconds") as e:
+    now[0] += 30
+    with pytest.raises(JobFailed, match="the 60 s of maxSeconds are over: the model is not asked again") as e:
         await run(more, heads)
-    assert (e.value.code, e.value.retries) == ("TIME_LIMIT", 0)
+    assert (e.value.code, e.value.retries) == ("TIME_LIMIT", 0) and len(agent.models.seen) == 2
+
+
+async def test_a_model_that_answers_too_late_is_not_waited_for(agent: Agent, bench):
+    """The call gets what is left of the agent's time, however long its own limit is, and no other attempt is made."""
+    wire = await Wire(("127.0.0.1", agent.target.port)).start()
+    wire.mode = "hold"
+    run = bench("agent")
+    given = {
+        "url": f"http://127.0.0.1:{wire.port}/v1",
+        "apiKey": SECRET,
+        "model": "m",
+        "prompt": "p",
+        "maxSeconds": 1,
+        "timeoutInSeconds": 120,
+    }
+    async with asyncio.timeout(60):
+        with pytest.raises(
+            JobFailed, match="the 1 s of maxSeconds are over: the answer of the model that was under way was not waited for"
+        ) as e:
+            await run(given, OUT)
+    assert (e.value.code, e.value.retries) == ("TIME_LIMIT", 0) and wire.connections == 1
+    await wire.close()
 
 
 async def test_cost_is_summed(agent: Agent, bench):

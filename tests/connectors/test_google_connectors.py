@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from flowledger.connectors.google.service import TOKEN_S, Tokens
+from flowledger.connectors.sources import figures
 from flowledger.connectors.sources import pubsub_subscription as source
 from tests.connectors.conftest import Target
 from tests.connectors.contract import OUT, Contract, Rig
@@ -164,14 +166,15 @@ def test_a_token_is_made_anew_before_it_ends_and_by_a_rotated_key():
 
 
 class Subscription(World):
-    NUMBER, LAG = "number(payload.n)", False
+    NUMBER = "number(payload.n)"
 
     def __init__(self, place: Any, target: Target) -> None:
         super().__init__(place)
         self.cloud, self.port = Cloud(target), target.port
 
     def source(self) -> str:
-        return f'{{pubsub: {{project: shop-1, subscription: orders-in, endpoint: "http://127.0.0.1:{self.port}", service_account: "{{{{secrets.GOOGLE}}}}"}}}}'
+        here = f'"http://127.0.0.1:{self.port}"'
+        return f'{{pubsub: {{project: shop-1, subscription: orders-in, endpoint: {here}, figures: {here}, service_account: "{{{{secrets.GOOGLE}}}}"}}}}'
 
     async def put(self, *numbers: int, **more: Any) -> None:
         for n in numbers:
@@ -190,6 +193,7 @@ class Subscription(World):
 @pytest.fixture
 async def world(tmp_path, target: Target, monkeypatch) -> AsyncIterator[Subscription]:
     monkeypatch.setattr(source, "REST_S", 0.05)
+    monkeypatch.setattr(figures, "EVERY_S", 0.05)
     async with place_of(tmp_path, egress_private=("127.0.0.1",)) as place, opened(Subscription(place, target)) as found:
         place.secret("GOOGLE", FIRST)
         yield found
@@ -224,3 +228,31 @@ class TestSubscription(QueueContract):
         world.place.secret("GOOGLE", SECOND)
         await world.put(1)
         await world.come(1)
+
+    async def test_what_waits_is_told_and_that_it_is_not_known_stops_nothing(self, world):
+        async def lag(n: int) -> None:
+            await world.place.until(lambda: _is(world.place.trigger("t").lag == n), 60)
+
+        world.cloud.figure = 200, {"timeSeries": [{"points": [{"value": {"int64Value": "41"}}, {"value": {"int64Value": "7"}}]}]}
+        await world.deploy()
+        await world.node()
+        await lag(41)
+        asked = world.cloud.asked[-1]
+        assert asked["filter"] == [
+            'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages" AND resource.labels.subscription_id="orders-in"'
+        ]
+        began, ended = (datetime.fromisoformat(asked[f"interval.{k}Time"][0]) for k in ("start", "end"))
+        assert ended - began == timedelta(minutes=10)
+        denied = {"error": {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}}
+        for n, told in enumerate(((403, denied), (200, {"timeSeries": [{"points": []}]}), (200, {}), (200, b"no json"))):
+            world.cloud.figure = told
+            await lag(-1)
+            await world.put(n + 1)
+            await world.come(*range(1, n + 2))
+            assert world.place.trigger("t").error == ""
+            world.cloud.figure = 200, {"timeSeries": [{"points": [{"value": {"int64Value": "3"}}]}]}
+            await lag(3)
+
+
+async def _is(value: bool) -> bool:
+    return value

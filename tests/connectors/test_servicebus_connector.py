@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from flowledger.connectors import reach
 from flowledger.connectors.amqp10 import client, servicebus
 from flowledger.connectors.amqp10.message import written
+from flowledger.connectors.sources import figures
 from flowledger.connectors.sources.amqp_queue import ServiceBusQueue
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.servicebus import ServiceBus
@@ -238,3 +240,44 @@ async def test_a_subscription_of_a_topic(world, bus: ServiceBus, monkeypatch):
     await world.deploy()
     await world.node()
     await world.come(1)
+
+
+def described(count: int) -> bytes:
+    """A queue, as the service describes it (its own library reads it so, see below)."""
+    return f"""<entry xmlns="http://www.w3.org/2005/Atom"><id>x</id><title type="text">orders</title><content type="application/xml">
+<QueueDescription xmlns="http://schemas.microsoft.com/netservices/2010/10/servicebus/connect" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
+<LockDuration>PT1M</LockDuration><MessageCount>{count + 2}</MessageCount>
+<CountDetails xmlns:d2p1="http://schemas.microsoft.com/netservices/2011/06/servicebus"><d2p1:ActiveMessageCount>{count}</d2p1:ActiveMessageCount>
+<d2p1:DeadLetterMessageCount>2</d2p1:DeadLetterMessageCount></CountDetails></QueueDescription></content></entry>""".encode()
+
+
+def test_the_description_is_one_that_microsofts_library_reads():
+    from azure.servicebus.management import QueueRuntimeProperties
+    from azure.servicebus.management._generated.models import QueueDescriptionEntry
+
+    entry = QueueDescriptionEntry.deserialize(ElementTree.fromstring(described(7)))
+    assert QueueRuntimeProperties._from_internal_entity("orders", entry.content.queue_description).active_message_count == 7
+
+
+async def test_what_waits_is_told_where_the_policy_may(world, bus: ServiceBus, target, monkeypatch):
+    async def lag(n: int) -> None:
+        await world.place.until(lambda: _is(world.place.trigger("t").lag == n), 60)
+
+    monkeypatch.setattr(figures, "EVERY_S", 0.05)
+    plain = world.source()
+    monkeypatch.setattr(world, "source", lambda: plain.replace("entity:", f'figures: "{target.url}", entity:'))
+    target.routes["/orders"] = 200, {"content-type": "application/atom+xml"}, described(12)
+    await world.deploy()
+    await world.node()
+    await lag(12)
+    asked = target.seen[-1]
+    assert asked.method == "GET" and asked.path == "/orders?api-version=2021-05"
+    assert bus.status(asked.headers["authorization"], "https://127.0.0.1/orders")[0] == 202
+    for n, told in enumerate(((401, {}, b""), (503, {}, b""), (200, {}, b"<entry/>"), (200, {}, b"no xml"))):
+        target.routes["/orders"] = told
+        await lag(-1)
+        await world.put(n + 1)
+        await world.come(*range(1, n + 2))
+        assert world.place.trigger("t").error == ""
+        target.routes["/orders"] = 200, {}, described(n)
+        await lag(n)
