@@ -113,6 +113,8 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None, belie
     """uvicorn's protocol with the look in front. `Entered` is to wrap the application. `rates`: how often one address may ask; `believed`: the
     tenant is whom a caller names, as without sign-in; else the door tells it once it knows (`PEER`)."""
     by_address = rates is not None and rates.addresses is not None
+    #: whom a caller names has its limit looked at here: what a flood sends costs the others more the later it is turned away
+    by_tenant = believed and rates is not None and rates.tenants is not None
     refusals: dict[tuple[bytes, str], Any] = {}
 
     def counted(method: bytes, status: str = "429") -> None:
@@ -220,6 +222,8 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None, belie
                 return
             if by_address and self._too_often():
                 return
+            if by_tenant and self._spent():
+                return
             if queue.tight and self._look():
                 return
             super().on_headers_complete()
@@ -231,10 +235,24 @@ def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None, belie
             forwarded = ", ".join(value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for")
             if (problem := rates.arrived(rates.address_of(self.client[0], forwarded), "http")) is None:
                 return False
-            if self.pipeline or (self.cycle is not None and not self.cycle.response_complete) or self.parser.should_upgrade():
+            if self._behind():
                 self._refused = self._last = True
                 self._answer(problem)
                 return True
+            self._turned_away(_whole(problem), _whole(problem, close=True))
+            counted(self.parser.get_method())
+            return True
+
+        def _behind(self) -> bool:
+            """Nothing can be said to this one now: it came behind another whose answer is under way, or will be something else than HTTP."""
+            return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete) or self.parser.should_upgrade()
+
+        def _spent(self) -> bool:
+            """Refused, since its tenant may send no more for now. What this can't tell is told by the guard."""
+            if rates is None or not self.url.startswith(b"/v1/") or self._behind():
+                return False
+            if (problem := rates.spent(self.whose, "http")) is None:
+                return False
             self._turned_away(_whole(problem), _whole(problem, close=True))
             counted(self.parser.get_method())
             return True

@@ -61,6 +61,11 @@ class Buckets:
             self._left.popitem(last=False)
         return 0.0
 
+    def after(self, key: Hashable) -> float:
+        """As `take`, and nothing is taken."""
+        left = self._now(key)[0]
+        return 0.0 if left >= 1.0 else (1.0 - left) / self.per_s
+
     def give(self, key: Hashable) -> None:
         """One back."""
         left, now = self._now(key)
@@ -160,6 +165,13 @@ class Rates:
             return None
         self._counted("caller", door)
         return _refused("more requests than one caller may send", after)
+
+    def spent(self, tenant: str, door: str) -> Problem | None:
+        """Whether `for_tenant` would say no, before much was done for it; who is let in is counted there."""
+        if self.tenants is None or not (after := self.tenants.after(tenant)):
+            return None
+        self._counted("tenant", door)
+        return _refused("more requests than one tenant may send", after)
 
     def for_tenant(self, tenant: str, door: str) -> Problem | None:
         """Once it is known for which tenant; None: it is let in."""

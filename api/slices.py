@@ -18,7 +18,7 @@ from flowledger.processors.turns import Turns
 SLICE_S = 0.008
 #: and of so many connections while several tenants are about: what one of them has begun is in front of what another sends next, and costs ten
 #: times the reading
-SHARED = 8
+SHARED = 4
 #: they are, for so long after one came behind another's (seconds)
 MIXED_S = 1.0
 #: in the scope of a request: its connection, which remembers for whom it was (`Peer.whose`)

@@ -62,8 +62,8 @@ class Admission:
         self.refused = 0
         #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
         self._in: deque[tuple[int, int]] = deque()
-        #: whose all of them are; or, where they are of several, how many are whose
-        self._alone, self._of = "", dict[str, int]()
+        #: whose all of them are; or, where they are of several, how many are whose (`of`; empty: they are of one)
+        self._alone, self.of = "", dict[str, int]()
         #: of answered commands that came to many: the sum of those before them, themselves included, and of the microseconds that they took
         self._served = self._took_us = 0
 
@@ -77,7 +77,7 @@ class Admission:
         return self._served > 0
 
     def began(self, now: int, tenant: str = "") -> None:
-        if tenant != self._alone or self._of:
+        if tenant != self._alone or self.of:
             self._another(tenant)
         self._in.append((now, len(self._in)))
 
@@ -85,22 +85,22 @@ class Admission:
         """One more, where not all are of one tenant."""
         if not self._in:
             self._alone = tenant
-            self._of.clear()
+            self.of.clear()
             return
-        if not self._of:
-            self._of[self._alone] = len(self._in)
-        self._of[tenant] = self._of.get(tenant, 0) + 1
+        if not self.of:
+            self.of[self._alone] = len(self._in)
+        self.of[tenant] = self.of.get(tenant, 0) + 1
 
     def _gone(self, tenant: str) -> None:
-        if (left := self._of.get(tenant, 0) - 1) > 0:
-            self._of[tenant] = left
+        if (left := self.of.get(tenant, 0) - 1) > 0:
+            self.of[tenant] = left
         else:
-            self._of.pop(tenant, None)
+            self.of.pop(tenant, None)
 
     def ended(self, tenant: str = "") -> None:
         if not self._in:
             return
-        if self._of:
+        if self.of:
             self._gone(tenant)
         came, before = self._in.popleft()
         if before < FEW:  # only a queue that is never short shows what can be done
@@ -127,14 +127,14 @@ class Admission:
                 if (refused := self.refusal(kind, what, tenant)) is not None:
                     return refused
         if begins:
-            if tenant != self._alone or self._of:
+            if tenant != self._alone or self.of:
                 self._another(tenant)
             waiting.append((now, many))
         return None
 
     def _has_its_share(self, tenant: str) -> bool:
         """Of what is in hand, with one more."""
-        of = self._of or {self._alone: len(self._in)}
+        of = self.of or {self._alone: len(self._in)}
         mine, tenants = of.get(tenant, 0), len(of)
         return (mine + 1) * (tenants if mine else tenants + 1) > len(self._in) + 1 or (tenants == 1 and mine > 0)
 
@@ -162,7 +162,7 @@ class Admission:
         after = min(high, max(low, int((wait - limit) * 1000)))
         whose = (
             f" and tenant '{tenant or 'default'}' has {mine} of {self.in_hand} in hand"
-            if len(self._of) > 1 and (mine := self._of.get(tenant))
+            if len(self.of) > 1 and (mine := self.of.get(tenant))
             else ""
         )
         text = f"{what} is busy{whose}: it would wait {wait:.1f} s, work of this kind is taken up to {limit} s; send it again in {after} ms"

@@ -17,6 +17,7 @@ from flowledger.processors.admission import Admission, counts
 from flowledger.processors.client import Answer
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
+from flowledger.processors.windows import Windows
 
 log_ = log("link")
 
@@ -68,6 +69,8 @@ class Door:
         self._calls: dict[int, tuple[asyncio.Future[Answer], str | None]] = {}
         #: of the whole way to the owners and back, as this process meets it
         self.admission = Admission(_mono_us)
+        #: how much of one tenant is under way while several are about; the rest waits here (partition, number, body)
+        self.windows: Windows[tuple[int, int, bytes]] = Windows()
         self._polls: dict[int, asyncio.Future[Jobs | Rejected | None]] = {}
         self._part: dict[int, Jobs] = {}
         self._sources: dict[int, Source] = {}
@@ -116,6 +119,7 @@ class Door:
         self._part.clear()
         calls, self._calls = self._calls, {}
         self.admission = Admission(_mono_us)
+        self.windows.clear()
         gone = Rejected(RejectionCode.UNAVAILABLE, AGAIN, 200)
         for future, _ in calls.values():
             if not future.done():
@@ -187,8 +191,25 @@ class Door:
     def _answered(self, number: int) -> asyncio.Future[Answer] | None:
         future, tenant = self._calls.pop(number, (None, None))
         if tenant is not None:
-            self.admission.ended(tenant)
+            queue = self.admission
+            queue.ended(tenant)
+            if queue.of:
+                self._goes_on(number, tenant)
         return future
+
+    def _goes_on(self, number: int, tenant: str) -> None:
+        """One of several tenants was answered: what of it waited here may go."""
+        windows, queue = self.windows, self.admission
+        now = queue.clock()
+        windows.answered(number, tenant, now)
+        while windows.count and (found := windows.next(tenant, queue.of.get(tenant, 0), now)) is not None:
+            if self._calls[found[1]][0].done():  # whoever asked has left, and nothing has begun
+                del self._calls[found[1]]
+                queue.ended(tenant)
+                continue
+            windows.sent(found[1], now)
+            if self._wire is not None:
+                self._wire.send(w.CALL, *found)
 
     def _jobs(self, number: int, more: int, jobs: Jobs) -> None:
         assert self._wire is not None
@@ -238,9 +259,15 @@ class Door:
             return
         number = self._next()
         self._calls[number] = future, request.tenant if counted else None
+        to = -1 if partition is None else partition
         if counted:
-            queue.began(now, request.tenant)
-        self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
+            queue.began(now, tenant := request.tenant)
+            if queue.of:
+                if self.windows.holds(tenant, queue.of.get(tenant, 0), now):
+                    self.windows.hold(tenant, (to, number, body))
+                    return
+                self.windows.sent(number, now)
+        self._wire.send(w.CALL, to, number, body)
 
     async def poll(self, poll: w.Poll, patience_s: float) -> Jobs | Rejected | None:
         """The jobs of one long poll; None: the connection was lost meanwhile. A caller that is cancelled leaves no lease behind."""

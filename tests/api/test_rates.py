@@ -110,14 +110,15 @@ def test_a_network_that_is_none_is_told():
 class At:
     """An HTTP door with its limits."""
 
-    def __init__(self, clock: Clock, **settings) -> None:
+    def __init__(self, clock: Clock, app=hello, believed: bool = True, **settings) -> None:
         self.rates, self.queue, self.telemetry = rates(clock, **settings), LoopQueue(), Telemetry()
+        self.app, self.believed = app, believed
 
     async def __aenter__(self) -> At:
         listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = listener.getsockname()[1]
-        http = entrance(self.queue, self.telemetry, self.rates)
-        app = Entered(hello, self.queue, self.telemetry)
+        http = entrance(self.queue, self.telemetry, self.rates, self.believed)
+        app = Entered(self.app, self.queue, self.telemetry)
         self.server = HttpServer(uvicorn.Config(app, log_config=None, lifespan="off", http=http, timeout_graceful_shutdown=1))
         self.task = asyncio.create_task(self.server.serve([listener]))
         while not self.server.started:
@@ -224,6 +225,34 @@ async def test_without_sign_in_a_tenant_counts_with_all_its_callers():
         asked = [("ann", "acme"), ("bob", "acme"), ("ann", "beta")]
         said = [await web.get("/v1/me", headers={"x-actor": name, "x-tenant": tenant}) for name, tenant in asked]
         assert [r.status_code for r in said] == [200, 429, 200]
+
+
+async def test_a_tenant_that_has_sent_too_much_is_turned_away_before_it_costs_anything():
+    """Whom a caller names without sign-in; nothing is taken from its bucket here, the guard does that."""
+    begun = []
+
+    async def app(scope, receive, send):
+        begun.append(scope["path"])
+        door.rates.for_tenant(dict(scope["headers"]).get(b"x-tenant", b"").decode(), "http")
+        await hello(scope, receive, send)
+
+    clock = Clock()
+    async with At(clock, app, rate_per_tenant=0.5) as door:
+        client = await door.connect()
+        asked = (("/v1/a", "f"), ("/v1/b", "f"), ("/v1/c", "f"), ("/v1/d", "g"), ("/health/live", "f"))
+        said = [await client.ask(path=path, headers=f"x-tenant: {tenant}\r\n") for path, tenant in asked]
+        assert [status for status, _, _ in said] == [201, 429, 429, 201, 201]
+        assert said[1][1]["retry-after"] == "3" and b"more requests than one tenant may send" in said[1][2]
+        clock.now += 2.0
+        assert (await client.ask(path="/v1/e", headers="x-tenant: f\r\n"))[0] == 201
+        assert begun == ["/v1/a", "/v1/d", "/health/live", "/v1/e"]
+
+
+async def test_a_tenant_that_is_only_said_is_not_believed_where_callers_sign_in():
+    async with At(Clock(), believed=False, rate_per_tenant=0.5) as door:
+        client = await door.connect()
+        door.rates.for_tenant("f", "http")
+        assert (await client.ask(headers="x-tenant: f\r\n"))[0] == 201
 
 
 class Engine:

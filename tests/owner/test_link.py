@@ -13,10 +13,12 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
 from flowledger.processors.admission import FEW, LOW, NEW, RUNNING, Admission
+from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
 from flowledger.processors.link import wire as w
 from flowledger.processors.link.client import LinkClient
 from flowledger.processors.link.host import Host
+from flowledger.processors.windows import LEAST
 
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'
 MODEL = f"""<definitions {NS}><process id="p" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
@@ -173,6 +175,68 @@ async def test_who_would_wait_too_long_for_the_owners_is_refused_at_the_door(pai
     door._wire.abort("lost")
     await until(lambda: door.admission is not admission)
     assert door.admission.in_hand == 0, "what waited there is gone"
+
+
+def _of(tenant):
+    return Caller("ann", tenant)
+
+
+def _sent(door, monkeypatch):
+    """Numbers of calls as they go to the owners."""
+    found, send = [], door._wire.send
+
+    def sends(kind, partition, number, body=b""):
+        if kind == w.CALL:
+            found.append(number)
+        send(kind, partition, number, body)
+
+    monkeypatch.setattr(door._wire, "send", sends)
+    return found
+
+
+@pytest.mark.req("APG-TEN-004")
+async def test_of_a_tenant_that_floods_a_window_goes_to_the_owners_and_others_go_past_the_rest(pair, monkeypatch):
+    client = await pair.door()
+    for tenant in ("flood", "few"):
+        await client.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), _of(tenant))
+    door = client.doors[0]
+    sent = _sent(door, monkeypatch)
+    few = [client.submit(c.StartInstance(id="p"), _of("few"))]
+    flood = [client.submit(c.StartInstance(id="p"), _of("flood")) for _ in range(100)]
+    few.append(client.submit(c.StartInstance(id="p"), _of("few")))
+    assert len(sent) == 1 + LEAST + 1 and door.windows.count == 100 - LEAST
+    left = flood.pop(50)
+    left.cancel()
+    answers = await asyncio.gather(*flood, *few)
+    assert all("key" in a for a in answers) and len({a["key"] for a in answers}) == 101
+    assert sent[LEAST + 1] == sent[0] + 101, "the other's goes before the rest"
+    assert [*sent[: LEAST + 1], *sent[LEAST + 2 :]] == sorted({*sent} - {sent[0] + 101}), "which goes in its order"
+    await until(lambda: not door.admission.in_hand)
+    assert len(sent) == 101 and not door.windows.count and not door._calls, "whoever left has begun nothing"
+
+
+async def test_a_lone_tenant_has_no_window(pair, monkeypatch):
+    client = await pair.door()
+    await deployed(client)
+    door = client.doors[0]
+    sent = _sent(door, monkeypatch)
+    monkeypatch.delattr(type(door.windows), "holds")
+    monkeypatch.delattr(type(door.windows), "sent")
+    answers = [client.submit(c.StartInstance(id="p")) for _ in range(100)]
+    assert len(sent) == 100
+    assert all("key" in a for a in await asyncio.gather(*answers))
+
+
+async def test_what_waits_for_its_window_is_told_when_the_owners_die(pair):
+    client = await pair.door()
+    await deployed(client)
+    door = client.doors[0]
+    calls = [client.submit(c.StartInstance(id="p"), _of(t)) for t in ("few", *["flood"] * 50)]
+    assert door.windows.count == 50 - LEAST
+    door._wire.abort("lost")
+    answers = await asyncio.gather(*calls)
+    assert all(isinstance(a, Rejected) and a.code == "UNAVAILABLE" for a in answers[-30:])
+    assert not door.windows.count and not door.admission.in_hand
 
 
 @pytest.mark.parametrize(
