@@ -163,11 +163,11 @@ async def context(
     wait_for: WaitFor = None,
 ) -> Response[a.Context]:
     """What it did and does, at any moment and after its end: where tokens stand and what each waits for, the path taken, its tasks, its errors.
-    Of each list the last `limit`."""
+    Of each list the last `limit`, or as many as the setting `history_max` lets."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
     key, tenant = int(row["id"]), s.identify(request).tenant
-    story = await replay(s, Story(key, limit), tenant, at or "")
+    story = await replay(s, Story(key, min(limit, s.settings.history_max)), tenant, at or "")
     outline = await s.reads.report("outline", key, tenant)
     return reply(story.context(outline or {}, await s.reads.report("metrics", key, tenant) or {}))
 

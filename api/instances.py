@@ -224,6 +224,7 @@ async def get_instance(
         "count": sum(counts.values()), "activities": found["activities"], "href": f"/v1/tasks?instance={key}&activities=true",
     }  # fmt: skip
     row["events"] = {"count": found["events"], "href": f"{path}/events"}
+    limit = min(limit, s.settings.history_max)
     if include and "tasks" in include:
         wanted = {"instance": str(key), "activities": "true"}
         row["tasks"]["items"] = (await s.reads.list("tasks", wanted, limit, "", tenant))["items"]

@@ -30,6 +30,8 @@ from flowledger.infra.variables import OTHERS, PREFIX, given, near
 ROLES = ("api", "owner", "projector", "grpc", "connectors")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
+#: defaults of the profile `small`: 50 workflows at a time, on the one partition that it makes (docs/operations.md#the-profile-small)
+SMALL: Mapping[str, Any] = {"partitions": 1, "instances_max": 50, "default_timeout_ms": 900_000, "default_retry": {"max_attempts": 3}}
 #: of a page (RFC 6454), without a path: what a policy of frames may name
 ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
@@ -77,9 +79,10 @@ class Settings(BaseSettings):
     link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
 
     # --- who may come in (docs/security.md)
-    profile: Literal["", "secure"] = Field(
+    profile: Literal["", "secure", "small"] = Field(
         "",
-        description="secure: the start is refused where anything would be plain text, believed unasked, or a password that everybody knows",
+        description="secure: the start is refused where anything would be plain text, believed unasked, or a password that everybody knows; "
+        "small: other defaults, for one machine and a few workflows",
     )
     stack_traces: Literal["", "keep", "drop"] = Field(
         "",
@@ -245,7 +248,23 @@ class Settings(BaseSettings):
         {},
         description="Retry policy (JSON, words of `flowledger:retry`) of tasks of workers for which neither model nor task definition says anything; empty: 3 attempts",
     )
+    default_timeout_ms: int = Field(
+        0,
+        ge=0,
+        le=315_360_000_000,
+        description="The longest that a worker may take for an attempt, however long it asks for, where no task definition says it, milliseconds; 0: no limit",
+    )
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
+    state_validation: bool = Field(
+        True, description="Business states keep to the moves that their model declares; False: they are set as they come"
+    )
+    snapshots: bool = Field(
+        True,
+        description="Owners write checkpoints of their state, so that the next one folds only what came after; False: it folds all of the log",
+    )
+    history_max: int = Field(
+        1_000, ge=1, le=100_000, description="Entries of each list of what was that one instance's answer carries; the log keeps all"
+    )
 
     # --- the ledger's proof (docs/audit.md)
     signing_key: str = Field(
@@ -398,10 +417,12 @@ def traced(path: str | Path | None = None, environment: Mapping[str, str] | None
         raise SettingsError("\n".join(unknown))
     from_env = _Environment(env)()
     from_options = {k: v for k, v in options.items() if v is not None}
-    where = dict.fromkeys(names, "default") | dict.fromkeys(file, f"file {path}")
+    told = {**file, **from_env, **from_options}
+    profile = SMALL if told.get("profile") == "small" else {}
+    where = dict.fromkeys(names, "default") | dict.fromkeys(profile, "profile small") | dict.fromkeys(file, f"file {path}")
     where |= {k: PREFIX + k.upper() for k in from_env} | dict.fromkeys(from_options, "option")
     try:
-        return Settings(**{**file, **from_env, **from_options}), where
+        return Settings(**{**profile, **told}), where
     except ValidationError as wrong:
         lines = []
         for e in wrong.errors():

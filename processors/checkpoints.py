@@ -21,6 +21,11 @@ class Checkpoints:
     def due(self, state: Partition, now: int) -> bool:
         return len(state.changed) >= self._changes_max or now - self._at > self._every_us
 
+    def skip(self, state: Partition, now: int) -> None:
+        """None is wanted: what changed is not remembered for one."""
+        state.changed.clear()
+        self._at = now
+
     def make(self, state: Partition, now: int, at: Place) -> Checkpoint:
         """All that changed since the last one. The caller sees to it that nothing is in flight: the state is what the log says up to `at`."""
         entries = self._standing.next(state, state.changed)

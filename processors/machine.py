@@ -207,7 +207,7 @@ class Machine:
             if self.stopped is not None or self._apart is not None:
                 return
             if self.checkpoints.due(state, now):
-                self.checkpoint()
+                self.checkpoint() if self.settings.snapshots else self.checkpoints.skip(state, now)
         heads_at = self._heads.at_us if self._heads is not None else due.NEVER
         if (at := min(due.next_at(state), self.sends.next_at(), self.epochs.next_at(), heads_at)) < due.NEVER:
             self.out.append(WakeAt(at))

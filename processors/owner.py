@@ -126,7 +126,8 @@ class Owner:
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state), triggers=library.triggers(state),
             rules=library.rules(state),
-            stack_traces=self.settings.stack_traces, vault=self.settings.vault, retry=self.settings.retry,
+            stack_traces=self.settings.stack_traces, vault=self.settings.vault, retry=self.settings.retry, attempt_ms=self.settings.attempt_ms,
+            state_validation=self.settings.state_validation,
         )  # fmt: skip
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)
@@ -349,6 +350,10 @@ class Owner:
         self._checkpointed.clear()
         if machine.head_due():
             self._step()
+        if not self.settings.snapshots:  # what is in flight gets to the log all the same
+            while machine.flights and machine.stopped is None:
+                await asyncio.sleep(0.005)
+            return
         machine.checkpoint()
         self._pump(machine)
         waits = [self._spawn(self._checkpointed.wait()), self._spawn(self._stopped.wait())]

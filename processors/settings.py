@@ -47,8 +47,8 @@ class Settings:
     """All have defaults that suit."""
 
     __slots__ = (
-        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "retry", "signing",
-        "spread", "stack_traces", "vault",
+        "answers_us", "attempt_ms", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node",
+        "retry", "signing", "snapshots", "spread", "stack_traces", "state_validation", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +68,14 @@ class Settings:
         stack_traces: bool = True,
         vault: Vault | None = None,
         retry: Mapping[str, Any] | None = None,
+        attempt_ms: int = 0,
+        state_validation: bool = True,
+        snapshots: bool = True,
     ) -> None:
+        #: as the kernel's facts have them
+        self.attempt_ms, self.state_validation = attempt_ms, state_validation
+        #: checkpoints are written; without them the next owner folds the log from the last one that there is
+        self.snapshots = snapshots
         #: of tasks of workers for which nobody says otherwise (`kernel/retries.py`)
         self.retry = retry
         #: seals and opens protected variables; None: no model that protects any is taken, and no partition served that has any

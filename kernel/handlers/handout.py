@@ -61,10 +61,12 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
         elif picker is not None and picker.wake_us:
             guards.wake(d, picker.limited, e.job_type, picker.wake_us)
         return None
-    timeout_ms = e.timeout_ms
+    timeout_ms, most = e.timeout_ms, d.facts.attempt_ms
     if "task_definition" in p.registry:  # no attempt takes longer than its definition allows
         definition = index.record(p, "task_definition", d.envelope.tenant, e.job_type) or {}
-        timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
+        most = definition.get("timeout_ms") or most
+    if most:
+        timeout_ms = min(timeout_ms, most)
     deadline = d.facts.now_us + timeout_ms * 1000
     if p.guards and p.meta.partitions > 1:  # no lease outlives the permits that it needs
         ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := stock.until(p, t))]

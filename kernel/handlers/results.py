@@ -131,7 +131,7 @@ def _status(e: c.CompleteTask) -> str | Rejected:
 def _state_refused(d: Decision, i: Instance, variables: dict[str, Any]) -> Rejected | None:
     """A result can't set the business state past its table."""
     try:
-        business.check(d.process(i), i, variables)
+        business.check(d, i, variables)
     except Failure as failure:
         return Rejected(RejectionCode.INVALID_STATE, failure.message)
     return None

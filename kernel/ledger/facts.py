@@ -52,11 +52,14 @@ class Facts:
         stack_traces: those of failures are kept.
         retry: the retry policy of tasks of workers for which neither the model nor a task definition says anything; None: three attempts at once.
         step_up: what is marked is done by who has shown a passkey (`kernel/tasks/step_up.py`); False: in trials, where nobody is.
+        attempt_ms: the longest that an attempt of a worker takes for which no task definition says anything; 0: as long as the worker asks for.
+        state_validation: business states keep to the table that the model declares.
         vault: seals and opens protected variables; None: there are no keys, and no model that protects any is taken.
     """
 
     __slots__ = (
         "answers_us",
+        "attempt_ms",
         "deciding",
         "decisions",
         "feel_left",
@@ -72,6 +75,7 @@ class Facts:
         "rules",
         "spread",
         "stack_traces",
+        "state_validation",
         "step_up",
         "steps_max",
         "triggers",
@@ -100,7 +104,10 @@ class Facts:
         vault: Vault | None = None,
         retry: Mapping[str, Any] | None = None,
         step_up: bool = True,
+        attempt_ms: int = 0,
+        state_validation: bool = True,
     ) -> None:
+        self.attempt_ms, self.state_validation = attempt_ms, state_validation
         self.retry, self.step_up = retry, step_up
         self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
         self.now_us, self.vault = now_us, vault

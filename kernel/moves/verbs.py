@@ -47,7 +47,7 @@ class Verbs(Looking):
         if not variables:
             return
         if business.VARIABLE in variables and not (local and scope != i.key):
-            business.check(self.process(i), i, variables)
+            business.check(self, i, variables)
         if local or scope == i.key:
             self.record(wf.VariableSet(key=i.key, scope=scope, variables=variables, reason=reason))
             return

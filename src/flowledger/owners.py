@@ -46,7 +46,8 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
         batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
         signing=signing_of(settings, telemetry.metrics.anchored), answers_us=int(settings.ids_hours * 3_600_000_000),
         javascript=javascript.run, look=check.findings, hold=settings.hold, stack_traces=settings.keeps_stack_traces,
-        vault=vault_of(settings), retry=settings.default_retry,
+        vault=vault_of(settings), retry=settings.default_retry, attempt_ms=settings.default_timeout_ms,
+        state_validation=settings.state_validation, snapshots=settings.snapshots,
     )  # fmt: skip
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
     telemetry.metrics.on_scrape(gauges(engine, process=order.name))

@@ -9,6 +9,7 @@ import pytest
 
 from flowledger.infra.cli.main import run
 from flowledger.infra.settings import Settings, SettingsError, load, traced
+from flowledger.kernel.limits import LEASE_MS_MAX
 
 
 @pytest.mark.req("WOS-CFG-004")
@@ -138,3 +139,32 @@ def test_who_may_frame_the_console_is_named_by_origin(value: str):
         load(None, {"FLOWLEDGER_EMBED_ORIGINS": value})
     good = "https://portal.example.com,http://localhost:3000, http://[::1]:80"
     assert load(None, {"FLOWLEDGER_EMBED_ORIGINS": good}).embed_origins == tuple(x.strip() for x in good.split(","))
+
+
+SMALL = {"instances_max": 50, "default_timeout_ms": 900_000, "default_retry": {"max_attempts": 3}, "partitions": 1}
+KEPT = {"state_validation": True, "snapshots": True, "history_max": 1_000}
+
+
+@pytest.mark.req("WSM-CFG-002", "WSM-CFG-003")
+def test_the_small_profile_has_defaults_of_its_own_and_what_is_set_wins(tmp_path: Path):
+    s, where = traced(None, {"FLOWLEDGER_PROFILE": "small"})
+    assert {n: getattr(s, n) for n in (*SMALL, *KEPT)} == SMALL | KEPT
+    assert {where[n] for n in SMALL} == {"profile small"} and {where[n] for n in KEPT} == {"default"}
+    file = tmp_path / "s.yaml"
+    file.write_text("profile: small\npartitions: 3\n")
+    told = {"FLOWLEDGER_INSTANCES_MAX": "60", "FLOWLEDGER_DEFAULT_TIMEOUT_MS": "0", "FLOWLEDGER_SNAPSHOTS": "false"}
+    s, where = traced(file, told, history_max=7)
+    assert (s.partitions, s.instances_max, s.default_timeout_ms, s.snapshots, s.history_max) == (3, 60, 0, False, 7)
+    assert [where[n] for n in ("partitions", "instances_max", "default_retry", "history_max")] == [
+        f"file {file}", "FLOWLEDGER_INSTANCES_MAX", "profile small", "option",
+    ]  # fmt: skip
+    for profile in ("", "secure"):
+        other = load(None, {"FLOWLEDGER_PROFILE": profile})
+        assert (other.instances_max, other.default_timeout_ms, other.default_retry, other.partitions) == (0, 0, {}, 4)
+
+
+def test_the_longest_attempt_that_can_be_set_is_the_longest_lease():
+    assert load(None, {"FLOWLEDGER_DEFAULT_TIMEOUT_MS": str(LEASE_MS_MAX)}).default_timeout_ms == LEASE_MS_MAX
+    for bad in (str(LEASE_MS_MAX + 1), "-1"):
+        with pytest.raises(SettingsError, match="default_timeout_ms"):
+            load(None, {"FLOWLEDGER_DEFAULT_TIMEOUT_MS": bad})

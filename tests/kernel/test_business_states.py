@@ -193,3 +193,21 @@ def test_models_without_states_record_nothing():
     s.start("p")
     s.moves("complete a")
     assert states_of(s) == [] and not s.p.instances
+
+
+class Unchecked(Scenario):
+    """Where the setting `state_validation` is off."""
+
+    def facts(self, p):
+        found = super().facts(p)
+        found.state_validation = False
+        return found
+
+
+def test_with_the_check_switched_off_states_are_set_as_they_come():
+    s = Unchecked(model(task("a", enter="DONE"), task("b"), flow("s", "a"), flow("a", "b"), flow("b", "e")))
+    s.start("p")
+    s.moves('set businessState="NOWHERE"', 'complete a businessState="BROKEN"')
+    (i,) = s.p.instances.values()
+    assert states_of(s) == ["OPEN", "DONE", "NOWHERE"] and i.vars["businessState"] == "BROKEN"
+    assert not illegal(s) and [t.element for t in s.p.tasks.values()] == ["b"]

@@ -20,6 +20,7 @@ from flowledger.kernel import checkpoint as images
 from flowledger.processors.engine import Engine
 from flowledger.processors.log import EVENTS, STATE, Appended, Group, LogRecord
 from flowledger.processors.recovery import RecordsMissing, counted, load
+from flowledger.processors.settings import Settings
 
 pytestmark = pytest.mark.req("APG-CMP-001")
 V1 = Path(__file__).parent / "samples" / "chain_v1.jsonl"
@@ -371,3 +372,19 @@ async def test_a_reader_that_was_further_than_the_log_is_told(store):
     with pytest.raises(RecordsMissing, match=f"was read up to {end}, but ends at {end - 3}"):
         async for _ in counted(MemoryLog(store), 0, end):
             pass
+
+
+async def test_without_snapshots_nothing_is_written_for_the_next_owner_and_it_folds_all():
+    store = MemoryStore(1)
+    for name in ("a", "b"):
+        engine = Engine(MemoryLog(store), partitions=1, settings=Settings(snapshots=False, checkpoint_changes=2))
+        await asyncio.wait_for(engine.start(), 10)
+        await tasks(engine, name)
+        [owner] = engine.owners.values()
+        assert len(owner.machine.state.changed) <= 2 + len("ab"), "what changed is not kept for a checkpoint that never comes"
+        await engine.stop()
+    assert not latest(store)
+    engine = await running(store)  # one that writes them again
+    assert len(engine.owners[0].state.tasks) == 10
+    await engine.stop()
+    assert latest(store)

@@ -244,3 +244,15 @@ def test_attempts_of_a_model_and_the_work_of_people_are_not_touched_by_the_setti
     b = Bench(model, retry={"max_attempts": 5})
     b.start()
     assert "retry" not in (b.task().details or {}) and b.task().retries == (7 if 'retries="7"' in model else 3)
+
+
+@pytest.mark.parametrize(
+    ("defined", "asked", "given"), [(0, 60_000, 9_000), (0, 5_000, 5_000), (20_000, 60_000, 20_000), (3_000, 60_000, 3_000)]
+)
+def test_an_attempt_takes_as_long_as_the_setting_says_where_no_definition_does(defined, asked, given):
+    b = Bench(one(service()), attempt_ms=9_000)
+    if defined:
+        b.store("task_definition", "work", timeout_ms=defined)
+    b.start()
+    b.lease(timeout_ms=asked)
+    assert b.task().deadline_us - b.now_us == given * 1_000

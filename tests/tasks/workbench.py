@@ -51,8 +51,8 @@ def user(ext: str = "") -> str:
 
 
 class Bench:
-    def __init__(self, *models: str, check: bool = True, retry: dict[str, Any] | None = None) -> None:
-        self.retry = retry
+    def __init__(self, *models: str, check: bool = True, retry: dict[str, Any] | None = None, **settings: Any) -> None:
+        self.retry, self.settings = retry, settings
         self.library = Library(lambda hash: None)
         self.p, self.folded, self.check = Partition(0, 1), Partition(0, 1), check
         self.now_us = START_US
@@ -69,6 +69,7 @@ class Bench:
             forms=self.library.forms(self.p),
             triggers=self.library.triggers(self.p),
             retry=self.retry,
+            **self.settings,
         )
 
     def ask(
