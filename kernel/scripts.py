@@ -12,7 +12,5 @@ class ScriptError(Exception):
 
 
 class Sandbox(Protocol):
-    def __call__(
-        self, source: str, variables: dict[str, Any], now_us: int, seed: int, cpu_s: float = ..., /
-    ) -> tuple[Any, dict[str, Any]]:
+    def __call__(self, source: str, variables: dict[str, Any], now_us: int, seed: int, cpu_s: float = ..., /) -> tuple[Any, dict[str, Any]]:
         """The script's value and the variables that it set. Same arguments, same answer. `cpu_s`: seconds of a processor. Raises: ScriptError."""
