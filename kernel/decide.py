@@ -47,6 +47,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     counter = state.meta.counter
     try:
         d = facts.deciding = Decision(state, facts, envelope, request)
+        facts.about = None
     except Exception as unfit:  # a text of the envelope that can't be written
         state.undo = None
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(f"the request's own fields: {unfit}"))

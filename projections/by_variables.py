@@ -31,8 +31,9 @@ SEEN, SEEN_RANGED = 1_000, 2_000
 #: share it, one has more of it than it thinks, about so many times as many.
 FEW, NAMES = 300, 10
 #: what it costs, about (microseconds of a processor): a row looked up by its key; one read by an index whose order is that of the list; an entry of a
-#: list that is read beside, and of a range, whose entries are in another order; a slice opened, and how long it is (seconds)
-LOOK_UP, WALK, READ, READ_RANGED, OPEN_SLICE, SLICE_S = 7.0, 1.4, 0.1, 0.25, 40.0, 43_200.0
+#: list that is read beside, and of a range, whose entries are in another order; a slice opened, and how long it is (seconds); a plan made anew for
+#: its values, which those by slices are not
+LOOK_UP, WALK, READ, READ_RANGED, OPEN_SLICE, SLICE_S, PLANNED = 7.0, 2.4, 0.1, 0.25, 40.0, 43_200.0, 1_500.0
 #: with so many lists beside the leader's they meet by tables of the shorter ones: no range is brought into the order of time first
 HASHED = 2
 #: of so many lists, the sparsest, it is asked which are read beside one another
@@ -184,7 +185,10 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
         for other in others:
             if other.kept is not None:  # the planner looks a variable up where this is true
                 w.add(other.kept[0], *other.kept[1])
-            w.add(sql.SQL(_OF_INSTANCE).format(other.condition), other.name, *other.values)
+            condition, bounds = _bounded(other, span)
+            w.add(sql.SQL(_OF_INSTANCE).format(condition), other.name, *other.values, *bounds)
+        if span is not None:  # its months alone are planned for
+            w.add("i.created_at >= %s AND i.created_at <= %s", *span)
         fi.after(w, cursor, "i.")
         composed, values = newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES)
         return await r.rows(composed, values, sorts=not w.in_order)
@@ -242,13 +246,15 @@ def _cheapest(lists: list[_List], all_rate: float, count: int) -> _Plan:
     rest = [each for each in lists if each is not own]
     kept = all(each.variable is not None and each.variable.kept is not None for each in rest)
     walked = read(own, rest) if own is not None else count / (share(rest) or 1.0)
-    ways = [(walked * (WALK if kept else LOOK_UP), _Plan(None, [], False))]
+    ways = [(PLANNED + walked * (WALK if kept else LOOK_UP), _Plan(None, [], False))]
     if leader.variable is not None:
         rows = read(leader, others)
         opened = rows / leader.rate / SLICE_S * OPEN_SLICE if leader.variable.ranged and leader.rate else 0.0
+        opened += 0.0 if leader.variable.ranged else PLANNED
         ways.append((rows * (leader.reading + LOOK_UP) + opened, _Plan(leader.variable, [], leader.variable.ranged)))
     passing = share(lists)
     seconds = min(max(each.rows / each.rate if each.rate else 0.0 for each in lists), count / (all_rate * passing) if passing else math.inf)
+    seconds = max(seconds, SLICE_S)  # a slice is read as a whole
     for n in range(
         2, min(len(lists), BESIDE_MAX) + 1
     ):  # these are read beside one another, what all of them have is looked up for the rest
@@ -292,7 +298,8 @@ async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | N
     most = [SEEN]
     indexed = [(v, *v.listed) for v in w.variables if v.listed]
     for v, condition, more in indexed:
-        of = _root(w, v, cursor)
+        # Of the cursor's slice all of a range are counted: it is in no order of time, so what lies behind the cursor would be read to be left out.
+        of = _root(w, v, None if v.ranged else cursor)
         if w.until is not None:
             of.add("v.instance_created_at <= %s", w.until)
         root, values = of.joined()
@@ -313,10 +320,18 @@ async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | N
     if span is None:
         return None, [], 0.0
     rates = []
-    for row, full in zip(seen, most, strict=True):
-        seconds = span.seconds if row["n"] < full else max(1.0, (span.last - row["since"]).total_seconds())
+    ranged = [False, *(v.ranged for v, *_ in indexed)]
+    for row, full, sliced in zip(seen, most, ranged, strict=True):
+        last = min(ends["last"], w.until or ends["last"], _slice_end(span.last)) if sliced else span.last
+        seconds = span.seconds if row["n"] < full else max(1.0, (last - row["since"]).total_seconds())
         rates.append(float(row["n"]) / seconds)
     return span, [_List(v, rate, rate * span.seconds) for (v, *_), rate in zip(indexed, rates[1:], strict=True)], rates[0]
+
+
+def _slice_end(moment: datetime) -> datetime:
+    width = timedelta(seconds=SLICE_S)
+    begun = datetime(2000, 1, 1, tzinfo=UTC)
+    return begun + width * ((moment - begun) // width + 1)
 
 
 def _alone(w: fi.Where) -> bool:
@@ -413,6 +428,13 @@ def _sliced(w: fi.Where, plan: _Plan, cursor: str | None, span: _Span, limit: in
     return _Keys(text, [span.last, span.first, *values, *more], in_time=False).limited(limit)
 
 
+def _bounded(v: fi.Variable, span: _Span | None) -> tuple[sql.Composable, list[Any]]:
+    """What is asked of the variable, in the months of the span."""
+    if span is None:
+        return v.condition, []
+    return sql.SQL("{} AND v.instance_created_at >= %s AND v.instance_created_at <= %s").format(v.condition), [*span]
+
+
 def _led(
     columns: str, w: fi.Where, keys: _Keys, probed: Sequence[fi.Variable], limit: int, span: _Span | None = None
 ) -> tuple[Query, list[Any]]:
@@ -427,10 +449,7 @@ def _led(
     probes: list[sql.Composable] = []
     looked_up: list[Any] = []
     for n, v in enumerate(probed):
-        condition, bounds = v.condition, []
-        if span is not None:
-            condition = sql.SQL("{} AND v.instance_created_at >= %s AND v.instance_created_at <= %s").format(condition)
-            bounds = [*span]
+        condition, bounds = _bounded(v, span)
         probes.append(sql.SQL(_PROBE).format(condition, sql.Identifier(f"p{n}")))
         looked_up += [w.tenant, v.name, *v.values, *bounds]
     text = sql.SQL(_LED).format(

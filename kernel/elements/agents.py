@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from flowledger.events.avro import encode_json
 from flowledger.kernel import feel
 from flowledger.kernel.feel import tree as t
@@ -72,16 +70,12 @@ def _tool(node: Node, r: Any) -> dict[str, Any]:
     return {"id": node.id, "description": about, "schema": schema}
 
 
-def _calls(value: Any) -> Iterator[t.Call]:
-    """Calls of `fromAi` in a tree."""
-    if isinstance(value, t.Call) and isinstance(value.function, t.Name) and value.function.name == "fromAi":
-        yield value
-    if isinstance(value, msgspec.Struct):
-        for field in value.__struct_fields__:
-            yield from _calls(getattr(value, field))
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _calls(each)
+def _calls(node: t.Node) -> Iterator[t.Call]:
+    """Calls of `fromAi` in a tree, as they are written."""
+    if isinstance(node, t.Call) and isinstance(node.function, t.Name) and node.function.name == "fromAi":
+        yield node
+    for child in t.children(node):
+        yield from _calls(child)
 
 
 def _parameter(call: t.Call) -> tuple[str, dict[str, Any], bool]:

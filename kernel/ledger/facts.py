@@ -58,6 +58,7 @@ class Facts:
     """
 
     __slots__ = (
+        "about",
         "answers_us",
         "attempt_ms",
         "deciding",
@@ -113,6 +114,8 @@ class Facts:
         self.now_us, self.vault = now_us, vault
         #: the decision that is made: whose instance it is about; None: something is tried
         self.deciding: Any = None
+        #: the instance whose variables were asked for last: of it an expression's `execution` tells; None: no instance's
+        self.about: Any = None
         #: None: nobody watches
         self.watch: Watch | None = None
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

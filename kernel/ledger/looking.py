@@ -20,6 +20,7 @@ class Looking(Recording):
 
     def variables(self, i: Instance, scope: int) -> dict[str, Any]:
         """What an expression in `scope` (a token or the instance) sees; inner names hide outer ones. Not to be changed."""
+        self.facts.about = i
         if self.state.protection:
             return protection.opened_values(self, self.kept(i, scope))  # type: ignore[return-value]
         return self.kept(i, scope)

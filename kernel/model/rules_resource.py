@@ -21,7 +21,7 @@ from typing import Final
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, feel_expression
 from flowledger.kernel.findings import Finding
-from flowledger.kernel.model.formats.source import BadText, Value, parse
+from flowledger.kernel.model.formats.source import BadText, Value, parse_object
 from flowledger.kernel.model.graph import Graph
 
 FORMAT: Final = "flowledger/rules"
@@ -265,12 +265,9 @@ class _Reader:
 def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     """(graph whose name is the pack's, findings); None when it is no rule pack."""
     try:
-        root = parse(data)
+        root = parse_object(data)
     except BadText as e:
         return None, [Finding("RULES_UNREADABLE", e.message, line=e.line, column=e.column, file=name)]
-    if not isinstance(root.data, dict):
-        text = f"expected an object, found {root.kind()}"
-        return None, [Finding("RULES_UNREADABLE", text, line=root.line, column=root.column, file=name)]
     reader = _Reader(name)
     pack = reader.pack(root)
     graph = Graph("rules", pack.name)

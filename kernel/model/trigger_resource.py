@@ -15,7 +15,7 @@ from flowledger.kernel import feel, limits
 from flowledger.kernel.expressions import Expression, expression, feel_expression
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import trigger_webhook as webhook
-from flowledger.kernel.model.formats.source import BadText, Value, parse
+from flowledger.kernel.model.formats.source import BadText, Value, parse_object
 from flowledger.kernel.model.graph import Graph
 from flowledger.kernel.model.trigger_sources import SOURCES, duration_us, problems
 
@@ -188,13 +188,9 @@ def field_problem(name: str, value: Any) -> str:
 def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     """(graph whose name is the trigger's, findings); None when it is no trigger."""
     try:
-        root = parse(data)
+        root = parse_object(data)
     except BadText as e:
         return None, [Finding("TRIGGER_UNREADABLE", e.message, line=e.line, column=e.column, file=name)]
-    if not isinstance(root.data, dict):
-        return None, [
-            Finding("TRIGGER_UNREADABLE", f"expected an object, found {root.kind()}", line=root.line, column=root.column, file=name)
-        ]
     reader = _Reader(name)
     trigger = reader.trigger(root)
     graph = Graph("trigger", trigger.name)

@@ -1,10 +1,12 @@
 """Expressions of Camunda 7 and its relatives keep their meaning. Values by EL 2.2: coercion 1.18, comparison 1.8, arithmetic 1.7, properties 1.6."""
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from scenario import Scenario
 
+from flowledger.events import commands as c
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.dialects import juel
@@ -13,6 +15,7 @@ from flowledger.kernel.model.dialects.juel import parser
 
 class Facts:
     now_us = 1_700_000_000_000_000
+    about = SimpleNamespace(key=2251799813685300, business_key="order-7", definition=41, tenant="")
 
 
 VARIABLES = {
@@ -61,6 +64,10 @@ def value(text: str):
         ("m.values().contains(none)", False),
         # the engine's objects, and time
         ('execution.getVariable("n")', 2), ('execution.getVariable("gone")', None), ('execution.hasVariable("n")', True), ('task.hasVariable("q")', False),
+        ("execution.processInstanceId", "2251799813685300"), ("execution.getProcessInstanceId()", "2251799813685300"),
+        ("execution.businessKey", "order-7"), ("execution.processBusinessKey", "order-7"), ('execution.getProcessBusinessKey().startsWith("order")', True),
+        ("execution.getBusinessKey() == \"order-7\"", True), ("execution.processInstanceBusinessKey.length()", 7), ("execution.processDefinitionId", "41"),
+        ("execution.tenantId", None), ("empty execution.getTenantId()", True),
         ("now().plusDays(2)", "2023-11-16T22:13:20+00:00"), ("dateTime().plusMonths(3).toDate()", "2024-02-14T22:13:20+00:00"),
         ("dateTime().minusHours(1)", "2023-11-14T21:13:20+00:00"), ("now().isBefore(now().plusSeconds(1))", True),
         # choice
@@ -100,7 +107,11 @@ def test_what_these_engines_raise_is_an_incident(text):
     [
         ("${", "does not end"), ("${n", "does not end"), ("${n +}", "expected a value"), ("${n n}", "expected '}'"), ("${a..b}", "expected a name"),
         ("${items[1}", "expected ']'"), ("${f(1)}", "function 'f'"), ("${fn:length(x)}", "fn:length"), ("${bean.call(x)}", "method 'call'"),
-        ("${execution.id}", "object 'execution'"), ("${execution}", "object 'execution'"), ("${a instanceof b}", "expected '}'"), ("${~a}", "not understood"),
+        ("${execution.id}", "object 'execution'"), ("${execution.currentActivityId}", "businessKey, processBusinessKey"),
+        ("${execution.getCurrentActivityName()}", "method 'getCurrentActivityName'"), ("${execution.getBusinessKey(1)}", "method 'getBusinessKey'"),
+        ("${task.businessKey}", "object 'task'"), ("${task.assignee}", "object 'task'"), ("${execution.parentId}", "object 'execution'"),
+        ("${execution[\"businessKey\"]}", "object 'execution'"),
+        ("${execution}", "object 'execution'"), ("${a instanceof b}", "expected '}'"), ("${~a}", "not understood"),
         ("${word.codePoints()}", "method 'codePoints'"), ("${x ? 1}", "expected ':'"), ("${" + "(" * 61 + "1" + ")" * 61 + "}", "levels"),
         ("${" + "!" * 61 + "yes}", "levels"), ("x" * (parser.LENGTH_MAX + 1), "at most"),
     ],
@@ -121,7 +132,13 @@ def test_limits_at_their_edge():
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("${a.b + c[d]}", {"a", "c", "d"}), ('${execution.getVariable("x")} ${y}', {"x", "y"}), ("plain", set()), ("${now()}", set())],
+    [
+        ("${a.b + c[d]}", {"a", "c", "d"}),
+        ('${execution.getVariable("x")} ${y}', {"x", "y"}),
+        ("plain", set()),
+        ("${now()}", set()),
+        ("${execution.businessKey + x}", {"x"}),
+    ],
 )
 def test_what_an_expression_reads(text, names):
     assert juel.compile_template(text, juel.parse(text)).reads == names
@@ -143,7 +160,16 @@ def test_conversion_says_it_in_feel(text, wanted):
 
 
 @pytest.mark.parametrize(
-    "text", ["${a % 2}", "${items[n]}", "${word.charAt(0)}", "${now().plusDays(1)}", "${bean}".replace("bean", "execution")]
+    "text",
+    [
+        "${a % 2}",
+        "${items[n]}",
+        "${word.charAt(0)}",
+        "${now().plusDays(1)}",
+        "${bean}".replace("bean", "execution"),
+        "${execution.businessKey}",
+        "${execution.getProcessInstanceId()}",
+    ],
 )
 def test_conversion_leaves_what_feel_has_no_words_for(text):
     with pytest.raises(juel.Untranslatable):
@@ -164,3 +190,16 @@ def test_a_text_is_parted_at_so_many_places_only(text):
     with pytest.raises(Failure) as e:
         compiled({"word": "ä" * 900_000}, Facts())
     assert "10000 places" in e.value.message
+
+
+def test_nothing_is_told_of_an_instance_where_there_is_none():
+    with pytest.raises(Failure, match="there is no instance here to tell its businessKey"):
+        juel.compile_template("${execution.businessKey}", juel.parse("${execution.businessKey}"))({}, SimpleNamespace(now_us=0, about=None))
+
+
+@pytest.mark.parametrize(("key", "end"), [("order-7", "a"), ("order-8", "b"), ("", "b")])
+def test_a_flow_asks_for_the_business_key_of_its_own_instance(key, end):
+    s = Scenario("startEvent s\nexclusiveGateway g\nuserTask a\nuserTask b\ns > g\ng > a ? ${execution.businessKey == 'order-7'}\ng > b !")
+    s.do(c.StartInstance(id="p", business_key="order-7"))  # another's is none of its business
+    key_of = s.do(c.StartInstance(id="p", business_key=key))["key"]
+    assert [t.element for t in s.p.tasks.values() if t.instance == key_of] == [end]

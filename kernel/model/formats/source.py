@@ -71,6 +71,14 @@ def parse(data: bytes) -> Value:
     return _json(text) if text.lstrip()[:1] in ("{", "[") and _looks_json(text) else _yaml(text)
 
 
+def parse_object(data: bytes) -> Value:
+    """Whose `data` is a dict. Raises: BadText."""
+    root = parse(data)
+    if not isinstance(root.data, dict):
+        raise BadText(f"expected an object, found {root.kind()}", root.line, root.column)
+    return root
+
+
 def _looks_json(text: str) -> bool:
     """YAML's flow style may start with a brace too, then its keys are mostly unquoted."""
     rest = text.lstrip()[1:].lstrip()

@@ -16,6 +16,15 @@ from flowledger.kernel.model.dialects.juel.parser import JuelError, Node, Templa
 
 #: names of the engine's own objects, and what may be asked of them
 SCOPES = ("execution", "task")
+#: what `execution` tells of its instance (a member, or a method `getMember()`); what it tells of a step isn't known where an expression runs
+TOLD: dict[str, Callable[[Any], Any]] = {
+    "processInstanceId": lambda i: str(i.key),
+    "processBusinessKey": lambda i: i.business_key or None,
+    "businessKey": lambda i: i.business_key or None,
+    "processInstanceBusinessKey": lambda i: i.business_key or None,
+    "processDefinitionId": lambda i: str(i.definition),
+    "tenantId": lambda i: i.tenant or None,
+}
 #: characters of a text that a template makes
 TEXT_MAX = 1_000_000
 Run = Callable[[Mapping[str, Any], Any], Any]
@@ -73,8 +82,20 @@ def variable_asked(node: Node) -> str | None:
     return None
 
 
+def told(node: Node) -> str | None:
+    """The member of `TOLD` that a node asks for: `execution.businessKey`, `execution.getBusinessKey()`."""
+    if node.kind not in ("property", "call") or len(node.parts) != 1 or node.parts[0].kind != "name" or node.parts[0].value != "execution":
+        return None
+    name = str(node.value)
+    if node.kind == "call":
+        name = name[3:4].lower() + name[4:] if name.startswith("get") else ""
+    return name if name in TOLD else None
+
+
 def _names(node: Node) -> Iterator[str]:
     asked = variable_asked(node)
+    if told(node) is not None:
+        return
     if asked is not None:
         yield asked
     elif node.kind == "name":
@@ -96,7 +117,8 @@ def _literal(node: Node) -> Run:
 def _name(node: Node) -> Run:
     name = node.value
     if name in SCOPES:
-        raise JuelError(f"the object '{name}' offers getVariable and hasVariable only", 0)
+        more = f", and of its instance {', '.join(sorted(TOLD))}" if name == "execution" else ""
+        raise JuelError(f"the object '{name}' offers getVariable and hasVariable only{more}", 0)
 
     def run(variables: Mapping[str, Any], facts: Any) -> Any:
         try:
@@ -107,7 +129,20 @@ def _name(node: Node) -> Run:
     return run
 
 
+def _told(name: str) -> Run:
+    of = TOLD[name]
+
+    def run(variables: Mapping[str, Any], facts: Any) -> Any:
+        if (instance := getattr(facts, "about", None)) is None:
+            raise coerce.Wrong(f"there is no instance here to tell its {name}")
+        return of(instance)
+
+    return run
+
+
 def _property(node: Node) -> Run:
+    if (member := told(node)) is not None:
+        return _told(member)
     on, name = node.parts[0], node.value
     base = _compile(on)
     return lambda variables, facts: _part(base(variables, facts), name)
@@ -131,6 +166,8 @@ def _part(base: Any, key: Any) -> Any:
 
 
 def _call(node: Node) -> Run:
+    if (member := told(node)) is not None:
+        return _told(member)
     asked = variable_asked(node)
     if asked is not None:
         name = asked
