@@ -12,7 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from flowledger.bench.doors import Stack, _one, _post, at, stack
+from flowledger.bench.doors import Stack, _one, at, stack
+from flowledger.bench.overload import _post
 
 #: webhooks a second and for how long; the same for those whose first task is waited for; schedules of one second
 RATE, SECONDS, SLOW_RATE, SLOW_SECONDS, SCHEDULES = 1_000, 10.0, 20, 20.0, 10_000
