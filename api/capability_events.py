@@ -84,7 +84,7 @@ async def tell_capability(request: ApiRequest, name: EntryName, data: Capability
 
 
 async def _handed(s: Services, hooks: Hooks, request: ApiRequest, name: str, context: dict[str, Any]) -> list[tuple[Hook, Any]]:
-    """Raises: Problem (503: not all partitions say which triggers they have; 422: too many have subscribed)."""
+    """Raises: Problem (503: the first partition doesn't say which triggers there are; 422: too many have subscribed)."""
     if hooks.told.away:
         raise Problem(RejectionCode.UNAVAILABLE, "which triggers have subscribed can't be told now", retry_after_ms=1_000)
     caller = s.identify(request)
@@ -95,8 +95,6 @@ async def _handed(s: Services, hooks: Hooks, request: ApiRequest, name: str, con
     timeout_s = s.settings.command_timeout_ms / 1000
 
     async def hand(hook: Hook) -> Any:
-        if hook.paused:
-            return Rejected(RejectionCode.INVALID_STATE, "it is paused")
         item = tr.TriggerItem(context=context, key=f"{name}:{context['event']['id']}")
         command = tr.TakeItems(name=hook.name, items=[item], definition=hook.definition, sample=hooks.sample(hook, context))
         return await hooks.client.call(command, caller, timeout_s=timeout_s)

@@ -191,10 +191,14 @@ class SettleParked(Command, frozen=True):
 class ListTriggers(Command, frozen=True):
     """Triggers at home on a partition whose source is one of `sources`, by name behind `after` (`[tenant, name]`). Nothing is changed.
 
-    Answer: `{items: [{tenant, name, trigger, definition, source, config, paused, reader, node, until_us}], more}`."""
+    Answer: `{items: [{tenant, name, trigger, definition, source, config, paused, reader, node, until_us}], more}`.
+
+    `deployed`: of all triggers, wherever they are at home, what is deployed (the first partition has it before all others): `{tenant, name, definition,
+    source, config}`."""
 
     sources: list[str]
     after: list[str] = []
+    deployed: bool = False
 
 
 #: one of them; the union of all commands has these beside its own

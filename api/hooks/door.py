@@ -15,7 +15,7 @@ from litestar.params import Parameter
 
 from flowledger.api.edge import ApiRequest, reply, time_text
 from flowledger.api.hooks import content
-from flowledger.api.hooks.known import Hook, Known, Paths
+from flowledger.api.hooks.known import Deployed, Hook, Paths
 from flowledger.api.hooks.sender import Refused, Sender, Unusable, known
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.refusals import DECIDED
@@ -84,7 +84,7 @@ class Hooks:
     def __init__(self, client: Client, secrets: Secrets) -> None:
         self.known, self.secrets, self.client = Paths(client), secrets, client
         #: triggers on events of capabilities
-        self.told = Known(client, CAPABILITY)
+        self.told = Deployed(client, CAPABILITY)
         self.under_way = 0
         self._rates: OrderedDict[str, Bucket] = OrderedDict()
         self._strangers: OrderedDict[tuple[str, str], Bucket] = OrderedDict()

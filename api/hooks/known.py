@@ -62,27 +62,38 @@ class Known:
     async def _ask(self) -> None:
         await asyncio.sleep(max(0.0, self._began + AGAIN_S - time.monotonic()))
         self._began = time.monotonic()
-        told = await asyncio.gather(*(self._listed(p) for p in range(self._client.partitions)))
-        self.away = not all(told)
+        self.away = not all(await self._partitions())
         self.all = sorted((h for hooks in self._of.values() for h in hooks), key=lambda h: h.definition)
         self._settle()
+
+    async def _partitions(self) -> list[bool]:
+        """Asks them: whether each has answered."""
+        return await asyncio.gather(*(self._listed(p) for p in range(self._client.partitions)))
 
     def _settle(self) -> None:
         """All were told anew."""
 
-    async def _listed(self, partition: int) -> bool:
+    async def _listed(self, partition: int, **more: Any) -> bool:
         after: list[str] = []
         found: list[Hook] = []
         while True:
-            command = tr.ListTriggers(sources=[self._source], after=after)
+            command = tr.ListTriggers(sources=[self._source], after=after, **more)
             answer = await self._client.call(command, ENGINE, partition=partition, timeout_s=ASK_S)
             if isinstance(answer, Rejected):
                 return False
-            found += [Hook(i["tenant"], i["name"], i["definition"], i["paused"], i["config"]) for i in answer["items"]]
+            found += [Hook(i["tenant"], i["name"], i["definition"], i.get("paused", False), i["config"]) for i in answer["items"]]
             if not (after := answer["more"]):
                 break
         self._of[partition] = found
         return True
+
+
+class Deployed(Known):
+    """As the first partition has them, by which every definition comes: one question, however many partitions there are. What is paused only a home knows, and
+    refuses what it is handed."""
+
+    async def _partitions(self) -> list[bool]:
+        return [await self._listed(0, deployed=True)]
 
 
 class Paths(Known):

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import limits, values
+from flowledger.kernel import limits, lookup, values
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.access.rights import may
 from flowledger.kernel.decision import Decision
@@ -149,16 +149,28 @@ def listing(d: Decision, e: tr.ListTriggers) -> Rejected | None:
     everybody = d.request is not None and may(d.request, ANY_TENANT)
     after = (e.after[0], e.after[1]) if len(e.after) == 2 else ("", "")
     wanted = frozenset(e.sources)
-    names = sorted(
-        n for n, key in p.trigger_names.items() if n > after and p.triggers[key].source in wanted and (everybody or n[0] == d.asked.tenant)
-    )
+    if e.deployed:
+        found = {(tenant, id): lookup.latest(p, tenant, kind, id) for tenant, kind, id in p.process_versions if kind == "trigger"}
+        known = {n: d.facts.triggers[x.key].source for n, x in found.items() if x is not None}
+    else:
+        known = {n: p.triggers[key].source for n, key in p.trigger_names.items()}
+    names = sorted(n for n, source in known.items() if n > after and source in wanted and (everybody or n[0] == d.asked.tenant))
     items = []
     for name in names[:LIST_MAX]:
-        t = p.triggers[p.trigger_names[name]]
-        if t.definition:
-            items.append({
-                "tenant": t.tenant, "name": t.name, "trigger": t.key, "definition": t.definition, "source": t.source,
-                "config": d.facts.triggers[t.definition].config, "paused": t.paused, "reader": t.reader, "node": t.node, "until_us": t.until_us,
-            })  # fmt: skip
+        t = None if e.deployed else p.triggers[p.trigger_names[name]]
+        newest = found[name] if e.deployed else None
+        definition = newest.key if newest is not None else t.definition if t is not None else 0
+        if not definition:
+            continue
+        row = {
+            "tenant": name[0],
+            "name": name[1],
+            "definition": definition,
+            "source": known[name],
+            "config": d.facts.triggers[definition].config,
+        }
+        if t is not None:
+            row |= {"trigger": t.key, "paused": t.paused, "reader": t.reader, "node": t.node, "until_us": t.until_us}
+        items.append(row)
     d.answer = {"items": items, "more": list(names[LIST_MAX - 1]) if len(names) > LIST_MAX else []}
     return None

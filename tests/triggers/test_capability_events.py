@@ -11,7 +11,7 @@ from flowledger.api import capability_events
 from flowledger.events import commands as c
 from flowledger.events import triggers as tr
 from flowledger.kernel.model import read
-from tests.triggers.conftest import WORK
+from tests.triggers.conftest import WORK, place_of
 
 pytestmark = pytest.mark.req("APG-TRG-004", "APG-TRG-002")
 NAME, STORED = "document_management", "document.stored"
@@ -136,3 +136,31 @@ def test_a_trigger_that_says_it_wrongly_is_a_finding(source, words):
     text = f"format: flowledger/trigger@1\nname: t\nsource: {{capability: {source}}}\nsignal: {{name: s}}\n"
     _, found = read(text.encode(), "t.trigger.yaml")
     assert [f.code for f in found] == ["TRIGGER_SOURCE"] and words in found[0].message, found
+
+
+async def test_one_partition_is_asked_who_has_subscribed_however_many_there_are(tmp_path, monkeypatch):
+    """And a trigger that was deployed before an event hears of it, wherever it is at home; one that is gone doesn't."""
+    async with place_of(tmp_path, partitions=4) as place:
+        asked: list[int] = []
+        call = place.engine.call
+
+        async def seen(command: Any, *more: Any, **named: Any) -> Any:
+            if isinstance(command, tr.ListTriggers):
+                asked.append(named["partition"])
+            return await call(command, *more, **named)
+
+        monkeypatch.setattr(place.engine, "call", seen)
+        monkeypatch.setattr(place.services.hooks.told, "_client", place.engine)
+        await register(place)
+        names = [f"t{n}" for n in range(6)]
+        for n, name in enumerate(names):
+            await place.deploy(ON_STORED.replace("archive", name), f"{name}.trigger.yaml")
+            status, said = await told(place, f"{n}")
+            assert status == 200 and [t["trigger"] for t in said["triggers"]] == names[: n + 1], said
+            assert {t["outcome"] for t in said["triggers"]} == {"started"}
+        homes = {s.meta.partition for s in place.states() if s.triggers}
+        assert len(homes) > 1 and set(asked) == {0} and len(asked) == len(names)
+        assert "definitions" in await place.deploy(ON_STORED.replace("archive", "t0").replace(STORED, "document.gone"), "t0.trigger.yaml")
+        assert [t["trigger"] for t in (await told(place, "x"))[1]["triggers"]] == names[1:]
+        assert [t["trigger"] for t in (await told(place, "y", type="document.gone"))[1]["triggers"]] == ["t0"]
+        assert set(asked) == {0}
