@@ -21,6 +21,7 @@ from scim2_models import (
     ListResponse,
     NotFoundException,
     PatchOp,
+    PayloadTooLargeException,
     Resource,
     ResponseParameters,
     SCIMException,
@@ -29,6 +30,7 @@ from scim2_models import (
 from scim2_models.path.expressions import CompareOperator, Comparison
 
 from flowledger.api import problems
+from flowledger.api.access import scim_bulk as bulk
 from flowledger.api.access import scim_models as m
 from flowledger.api.access.door import base_of
 from flowledger.api.access.provisioning import Provisioning
@@ -189,26 +191,34 @@ def _listed(model: Any, page: list[Any], total: int, start: int, asked: Any) -> 
 # --- people and groups --------------------------------------------------------------------------------------------------------------
 
 
-async def _made(request: ApiRequest, kind: str) -> Response[bytes]:
-    wanted = m.TYPES[kind].model_validate(await _body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, scim_policy=m.POLICY)
+async def _make(request: ApiRequest, kind: str, body: dict[str, Any]) -> str:
+    """Answers its id."""
+    wanted = m.TYPES[kind].model_validate(body, scim_ctx=Context.RESOURCE_CREATION_REQUEST, scim_policy=m.POLICY)
     p, by = _provisioning(request), services_of(request).asking(request)
-    id = await p.make_person(by, wanted) if isinstance(wanted, m.User) else await p.make_group(by, cast("m.Group", wanted))
+    return await p.make_person(by, wanted) if isinstance(wanted, m.User) else await p.make_group(by, cast("m.Group", wanted))
+
+
+async def _made(request: ApiRequest, kind: str) -> Response[bytes]:
+    id = await _make(request, kind, await _body(request))
     return await _shown(request, kind, id, 201, Context.RESOURCE_CREATION_RESPONSE)
 
 
-async def _replaced(request: ApiRequest, kind: str, id: str) -> Response[bytes]:
-    wanted: Any = m.TYPES[kind].model_validate(await _body(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, scim_policy=m.POLICY)
+async def _replace(request: ApiRequest, kind: str, id: str, body: dict[str, Any], versions: frozenset[str]) -> None:
+    wanted: Any = m.TYPES[kind].model_validate(body, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, scim_policy=m.POLICY)
 
     def changed(had: Any) -> Any:
         return wanted if wanted.replace(had) else None
 
-    await _changed(request, kind, id, changed)
+    await _changed(request, kind, id, changed, versions)
+
+
+async def _replaced(request: ApiRequest, kind: str, id: str) -> Response[bytes]:
+    await _replace(request, kind, id, await _body(request), _versions(request, "if-match"))
     return await _shown(request, kind, id, context=Context.RESOURCE_REPLACEMENT_RESPONSE)
 
 
-async def _patched(request: ApiRequest, kind: str, id: str) -> Response[bytes]:
+async def _patch(request: ApiRequest, kind: str, id: str, body: dict[str, Any], versions: frozenset[str]) -> None:
     model: Any = m.TYPES[kind]
-    body = await _body(request)
     operations = next((v for k, v in body.items() if k.lower() == "operations"), None)
     if isinstance(operations, list) and len(operations) > OPERATIONS_MAX:
         raise InvalidSyntaxException(detail=f"Operations: {OPERATIONS_MAX} at most were expected, found {len(operations)}")
@@ -217,12 +227,16 @@ async def _patched(request: ApiRequest, kind: str, id: str) -> Response[bytes]:
     def changed(had: Any) -> Any:
         return had if asked.patch(had, scim_policy=m.POLICY) else None
 
-    await _changed(request, kind, id, changed)
+    await _changed(request, kind, id, changed, versions)
+
+
+async def _patched(request: ApiRequest, kind: str, id: str) -> Response[bytes]:
+    await _patch(request, kind, id, await _body(request), _versions(request, "if-match"))
     return await _shown(request, kind, id, context=Context.RESOURCE_PATCH_RESPONSE)
 
 
-async def _changed(request: ApiRequest, kind: str, id: str, changed: Any) -> None:
-    p, by, versions = _provisioning(request), services_of(request).asking(request), _versions(request, "if-match")
+async def _changed(request: ApiRequest, kind: str, id: str, changed: Any, versions: frozenset[str]) -> None:
+    p, by = _provisioning(request), services_of(request).asking(request)
     await (p.change_person if kind == "Users" else p.change_group)(by, id, changed, versions)
 
 
@@ -301,6 +315,43 @@ async def remove_group(request: ApiRequest, id: Id) -> None:
     await _provisioning(request).remove_group(services_of(request).asking(request), id, _versions(request, "if-match"))
 
 
+def _told(error: Exception) -> tuple[int, dict[str, Any]] | None:
+    """As one of a job says it: the status and the body that it would have alone."""
+    if isinstance(error, Problem):
+        body = Error(
+            status=error.status, detail=error.detail, scim_type="invalidSyntax" if error.code == "MALFORMED" else None
+        ).model_dump()
+        return error.status, {**body, "code": error.code}
+    if isinstance(error, (SCIMException, ValidationError)):
+        found = error.to_error() if isinstance(error, SCIMException) else Error.from_validation_errors(error)[0]
+        return found.status or 400, found.model_dump()
+    return None
+
+
+@post("/Bulk", status_code=200, **_HIDDEN)
+async def do_bulk(request: ApiRequest) -> Response[bytes]:
+    """Each by itself: what one is refused for, the others are not."""
+    if len(await request.body()) > bulk.PAYLOAD_MAX:
+        raise PayloadTooLargeException(detail=f"a job of at most {bulk.PAYLOAD_MAX} bytes was expected")
+    operations, fail = bulk.operations_of(await _body(request))
+    p = _provisioning(request)
+
+    async def apply(o: bulk.Operation) -> bulk.Done:
+        versions, id = frozenset({o.version} if o.version and o.version != "*" else ()), o.id
+        if o.method == "POST":
+            id = await _make(request, o.kind, o.data)
+        elif o.method == "DELETE":
+            await (p.remove_person if o.kind == "Users" else p.remove_group)(services_of(request).asking(request), id, versions)
+            return bulk.Done(204, id, "")
+        else:
+            await (_replace if o.method == "PUT" else _patch)(request, o.kind, id, o.data, versions)
+        row = await p.get(o.kind, id)
+        return bulk.Done(201 if o.method == "POST" else 200, id, m.etag(row.version))
+
+    done = await bulk.Job(operations, fail, tuple(m.TYPES), _base(request), apply, _told).run()
+    return _said({"schemas": [bulk.RESPONSE], "Operations": done})
+
+
 # --- what this service is -----------------------------------------------------------------------------------------------------------
 
 
@@ -364,7 +415,7 @@ AT_ROOT: list[Any] = [
     Router(
         PATH,
         route_handlers=[
-            search_all, list_people, search_people, make_person, get_person, replace_person, change_person, remove_person, list_groups,
+            search_all, do_bulk, list_people, search_people, make_person, get_person, replace_person, change_person, remove_person, list_groups,
             search_groups, make_group, get_group, replace_group, change_group, remove_group, get_provider,
             list_resource_types, get_resource_type, list_schemas, get_schema,
         ],

@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     tls_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
     tls_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     tls_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
+    tls_client_crl_file: str = Field(
+        "",
+        description="Lists of revoked certificates (PEM), one of each authority of tls_client_ca_file; then TLS 1.3 alone. Empty: none is looked at",
+    )
     tls_clients: Literal["required", "optional"] = Field(
         "required",
         description="With tls_client_ca_file: whether a client must show a certificate, or may (browsers, and who shows something else)",
@@ -171,6 +175,7 @@ class Settings(BaseSettings):
     grpc_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
     grpc_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     grpc_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
+    grpc_client_crl_file: str = Field("", description="Lists of revoked certificates (PEM): as tls_client_crl_file")
     grpc_clients: Literal["required", "optional"] = Field("required", description="With grpc_client_ca_file: as tls_clients")
 
     # --- connectors, and whatever else calls out (docs/connectors.md)

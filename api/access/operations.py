@@ -48,6 +48,7 @@ HTTP: dict[str, str] = {
     "POST /v1/users/{name}/reset": "users:write",
     "DELETE /v1/users/{name}/passkeys": "users:write",
     "POST /scim/v2/.search": "scim:provision",
+    "POST /scim/v2/Bulk": "scim:provision",
     "GET /scim/v2/Users": "scim:provision",
     "POST /scim/v2/Users": "scim:provision",
     "POST /scim/v2/Users/.search": "scim:provision",

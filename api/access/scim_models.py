@@ -34,6 +34,7 @@ from scim2_models import (
     Uniqueness,
 )
 
+from flowledger.api.access.scim_bulk import OPERATIONS_MAX, PAYLOAD_MAX
 from flowledger.infra.accounts import people as rows
 
 #: resources of a page, and what one may ask for
@@ -128,7 +129,7 @@ TYPES: dict[str, type[Resource[Any]]] = {"Users": User, "Groups": Group}
 def config() -> ServiceProviderConfig:
     return ServiceProviderConfig(
         patch=Patch(supported=True),
-        bulk=Bulk(supported=False, max_operations=0, max_payload_size=0),
+        bulk=Bulk(supported=True, max_operations=OPERATIONS_MAX, max_payload_size=PAYLOAD_MAX),
         filter=Filter(supported=True, max_results=PAGE_MAX),
         change_password=ChangePassword(supported=False),
         sort=Sort(supported=True),

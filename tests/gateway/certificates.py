@@ -39,6 +39,17 @@ class Authority:
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         return builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(self.key, hashes.SHA256())
 
+    def revokes(self, *files: Path, days: float = 1) -> bytes:
+        """A list of these certificates that holds for so long from now (below 0: it did)."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        builder = builder.last_update(now - datetime.timedelta(days=7)).next_update(now + datetime.timedelta(days=days))
+        for file in files:
+            serial = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+            one = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - datetime.timedelta(days=1)).build()
+            builder = builder.add_revoked_certificate(one)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
+
     def issue(self, name: str, password: str = "") -> tuple[Path, Path]:
         """Files of a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())

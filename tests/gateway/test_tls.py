@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -67,6 +72,64 @@ async def test_mutual_tls_lets_in_whom_the_authority_signed_and_nobody_else(engi
     await server.close(0.1)
 
 
+def talks(port: int, root: Path, own: tuple[Path, Path], session: ssl.SSLSession | None = None, most: ssl.TLSVersion | None = None) -> bool:
+    """Whether the server speaks to who shows this certificate. With TLS 1.3 a client hears only with what it reads first that it is refused."""
+    context = ssl.create_default_context(cafile=str(root))
+    context.load_cert_chain(*own)
+    context.set_alpn_protocols(["h2"])
+    if most is not None:
+        context.maximum_version = most
+    try:
+        with (
+            socket.create_connection(("localhost", port), timeout=30) as raw,
+            context.wrap_socket(raw, server_hostname="localhost") as line,
+        ):
+            line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
+            found = bool(line.recv(9))
+            assert not found or line.session is None or not line.session.has_ticket, "there is nothing to go on with"
+            return found
+    except ssl.SSLError:
+        return False
+    except ConnectionResetError:
+        return False
+
+
+@pytest.mark.req("D-SEC-003")
+async def test_who_is_on_a_list_of_revoked_certificates_is_out(engine, authority, tmp_path, monkeypatch):
+    monkeypatch.setattr(server_tls, "LOOK_S", 0.0)
+    cert, key = authority.issue("gateway")
+    other = Authority(tmp_path, "street")
+    good, bad, street = authority.issue("good"), authority.issue("bad"), other.issue("there")
+    trusted, lists = tmp_path / "trusted.pem", tmp_path / "revoked.pem"
+    trusted.write_bytes(authority.file.read_bytes() + other.file.read_bytes())
+    lists.write_bytes(authority.revokes())
+    gateway, server = await serving(
+        engine, grpc_cert_file=str(cert), grpc_key_file=str(key), grpc_client_ca_file=str(trusted), grpc_client_crl_file=str(lists)
+    )
+
+    async def let_in(own: tuple[Path, Path], **more: Any) -> bool:
+        return await asyncio.to_thread(talks, gateway.port, authority.file, own, **more)
+
+    assert [await let_in(own) for own in (good, bad)] == [True, True]
+    assert not await let_in(street), "its authority has no list"
+    assert not await let_in(good, most=ssl.TLSVersion.TLSv1_2)
+    lists.write_bytes(authority.revokes(bad[0]) + other.revokes())
+    assert [await let_in(own) for own in (good, bad, street)] == [True, False, True]
+    assert await partitions(gateway.port, authority.file, good) == 3
+    lists.write_text("half a list")  # the old one stays
+    assert [await let_in(own) for own in (good, bad)] == [True, False]
+    lists.write_bytes(authority.revokes(bad[0], days=-1) + other.revokes())
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        server_tls,
+        "log",
+        lambda name: SimpleNamespace(error=lambda text, **f: told.append((text, f["authority"])), info=lambda *a, **f: None),
+    )
+    assert [await let_in(own) for own in (good, bad, street)] == [False, False, True], "a list that is over says nothing"
+    assert told == [("a list of revoked certificates is over: none of its authority is let in", "CN=house")]
+    await server.close(0.1)
+
+
 async def test_files_that_change_are_read_at_the_next_connection(engine, authority, tmp_path, monkeypatch):
     monkeypatch.setattr(server_tls, "LOOK_S", 0.0)
     cert, key = authority.issue("gateway")
@@ -102,6 +165,12 @@ async def test_a_server_of_these_settings_deploys_for_a_client_with_a_certificat
     [
         ({"grpc_key_file": "k.key"}, "grpc_key_file is set without grpc_cert_file"),
         ({"grpc_client_ca_file": "house.pem"}, "grpc_client_ca_file is set without grpc_cert_file"),
+        ({"grpc_client_crl_file": "house.pem"}, "grpc_client_crl_file is set without grpc_cert_file"),
+        ({"grpc_cert_file": "k.crt", "grpc_key_file": "k.key", "grpc_client_crl_file": "house.pem"}, "set without grpc_client_ca_file"),
+        (
+            {"grpc_cert_file": "k.crt", "grpc_key_file": "k.key", "grpc_client_ca_file": "house.pem", "grpc_client_crl_file": "house.pem"},
+            "grpc_client_crl_file: a list of revoked certificates was expected",
+        ),
         ({"grpc_cert_file": "nowhere.crt"}, "No such file"),
         ({"grpc_cert_file": "k.crt"}, "grpc_cert_file, grpc_key_file"),
         ({"grpc_cert_file": "k.crt", "grpc_key_file": "other.key"}, "KEY_VALUES_MISMATCH|key values mismatch"),
