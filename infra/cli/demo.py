@@ -19,6 +19,8 @@ from flowledger.infra.cli.output import USAGE, Failed, as_json, command, console
 from flowledger.infra.cli.server import DEFAULT, Server
 from flowledger.kernel.model.encodings import decode
 
+#: where `dev` listens when nobody says so
+DEFAULT_PORT = int(DEFAULT.rpartition(":")[2])
 #: seconds after which the demo gives up on what has not ended
 PATIENCE_S = 90.0
 SUFFIXES = (".bpmn", ".dmn", ".form", ".json", ".yaml", ".yml")
@@ -224,26 +226,32 @@ def _leave_one(server: Server) -> str | None:
     return found[0]["id"] if found else None
 
 
-def summary(result: dict[str, Any], url: str, audit: str = "") -> None:
-    """What happened, and where to look."""
-    rows = result["instances"]
-    table(rows, ["id", "process", "business_key", "shows", "status", ("ended_at", "ended at"), "ms"], title="\nWhat happened")
+def summary(result: dict[str, Any], url: str, audit: str = "", again: str = "") -> None:
+    """What happened, and where to look. `again`: the command that starts the server which is about to end."""
+    rows = [{**r, "what": f"{r['process']}: {r['shows']}"} for r in result["instances"]]
+    table(rows, ["id", ("what", "what it shows"), "status", ("ended_at", "ended at"), "ms"], title="\nWhat happened")
     done = sum(r["status"] == "completed" for r in rows)
     out = console()
     out.print(
         f"[bold]{done} of {len(rows)}[/] instances completed in {result['seconds']:.1f} s: {result['jobs']} jobs by sample workers, "
         f"{result['errors']} business errors caught, {result['tasks']} decisions of people\n"
     )
-    at = "" if url == DEFAULT else f" --server {url}"
+    at, me = "" if url == DEFAULT else f" --server {url}", command()
+    lines = []
+    if again:
+        lines.append(("this server ends", f"{again}   starts it again with all that it has done, and stays; then:"))
+    lines.append(("console", url))
     if result["yours"]:
         values = '{"decision": "approve", "comment": "fine"}'
-        out.print(f"  one task is yours   flowledger complete {result['yours']} --vars '{values}'{at}")
+        lines.append(("one task is yours", f"{me} complete {result['yours']} --vars '{values}'{at}"))
     if rows:
-        out.print(f"  what happened       flowledger history {rows[0]['id']}{at}")
+        lines.append(("what happened", f"{me} history {rows[0]['id']}{at}"))
     if audit:
-        out.print(f"  is it all true      {audit}")
-    out.print(f"  API                 {url}/v1   ({url}/v1/openapi.json)")
-    out.print(f"  figures             {url}/metrics\n")
+        lines.append(("is it all true", f"{me} {audit}"))
+    lines += [("API", f"{url}/v1   ({url}/v1/openapi.json)"), ("figures", f"{url}/metrics")]
+    for name, text in lines:  # never folded: they are copied
+        out.print(f"  {name:<19} {text}", soft_wrap=True)
+    out.print()
 
 
 def check(result: dict[str, Any]) -> None:
@@ -284,7 +292,10 @@ async def _play(system: Any, instances: int, json: bool, leave: bool) -> None:
     from flowledger.infra.cli.serve import banner, endless
 
     result = await asyncio.to_thread(drive, system.url, instances)
-    as_json(result) if json else summary(result, system.url, "flowledger audit verify" + _place(system.settings))
+    s = system.settings
+    more = (" --postgres URL" if s.postgres else "") + ("" if s.port == DEFAULT_PORT else f" --port {system.url.rpartition(':')[2]}")
+    again = f"{command()} dev{_place(s)}{more}" if leave else ""
+    as_json(result) if json else summary(result, system.url, "audit verify" + _place(s), again)
     if leave:
         check(result)
         system.closed.set()

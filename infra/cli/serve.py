@@ -88,6 +88,7 @@ def banner(system: Any) -> None:
     out = console(True)
     out.print(f"\n[bold green]flowledger[/] is ready (it took {system.ready_s:.1f} s)\n")
     lines = {
+        "console": system.url if system.has("api") else "",
         "API": f"{system.url}/v1   (OpenAPI: {system.url}/v1/openapi.json)",
         "gRPC (Zeebe)": system.grpc_address,
         "health, metrics": f"{system.url}/health/ready   {system.url}/metrics",
@@ -96,5 +97,5 @@ def banner(system: Any) -> None:
     }
     for name, value in lines.items():
         if value:
-            out.print(f"  [bold]{name:<16}[/]{value}")
-    out.print(f"\n  [dim]{command()} deploy FILE, {command()} start KEY; Ctrl+C ends it[/]\n")
+            out.print(f"  [bold]{name:<16}[/]{value}", soft_wrap=True)
+    out.print(f"\n  [dim]{command()} deploy FILE, {command()} start KEY; Ctrl+C ends it[/]\n", soft_wrap=True)

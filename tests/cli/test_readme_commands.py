@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from flowledger.infra.cli.demo import summary
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.req("APG-QLT-002", "WSM-QLT-002")
 
@@ -54,3 +56,17 @@ def _run(worker) -> None:
     import asyncio
 
     asyncio.run(worker.run())
+
+
+def test_what_the_demo_says_at_its_end_can_be_done(capsys: pytest.CaptureFixture[str]):
+    """Where the server ends with it, the command that starts it again comes first."""
+    row = {"id": "7", "process": "order", "shows": "small order", "status": "completed", "ended_at": "shipped", "ms": 12}
+    result = {"instances": [row], "seconds": 1.0, "jobs": 1, "errors": 0, "tasks": 0, "yours": "9"}
+    url = "http://127.0.0.1:8391"
+    for again in ("flowledger dev --port 8391", ""):
+        summary(result, url, "audit verify", again)
+        said = capsys.readouterr().out
+        assert "order: small order" in said and f"--server {url}" in said
+        lines = [line.split() for line in said.splitlines() if line.startswith("  ")]
+        assert [line[0] for line in lines] == [*(["this"] if again else []), "console", "one", "what", "is", "API", "figures"]
+        assert not again or f"this server ends    {again}   starts it again" in said

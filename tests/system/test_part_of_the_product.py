@@ -31,13 +31,14 @@ async def deploy(x: Caller, flow: Flow) -> None:
     await x.ok("GET", "definitions", wait_for=told["position"])
 
 
-@pytest.mark.req("D-DAT-018")
-async def test_it_runs_with_no_cache_server(place, database, tmp_path):
-    """No setting names one, and neither the doors nor the owners speak with anybody but the database and themselves."""
-    assert [name for name in Settings.model_fields if any(word in name for word in ("cache", "redis", "memcache"))] == []
+@pytest.mark.req("D-DAT-018", "D-SCO-008", "APG-SCO-003")
+async def test_it_runs_with_no_cache_server_and_no_queue_server(place, database, tmp_path):
+    """No setting names one, and neither the doors nor the owners speak with anybody but the database and themselves, while jobs flow and a timer fires."""
+    others = ("cache", "redis", "memcache", "celery", "bull", "rabbit", "amqp", "queue")
+    assert [name for name in Settings.model_fields if any(word in name for word in others)] == []
     async with place.system(data=tmp_path, postgres=database, partitions=2) as (system, http):
         x = Caller(http, place)
-        await deploy(x, Flow("p").start().service("a", job="a").end())
+        await deploy(x, Flow("p").start().wait("soon", "PT0.1S").service("a", job="a").end())
         [key] = await x.start("p", 1)
         [job] = (await x.ok("POST", "jobs/activate", {"type": "a", "worker": "w", "max": 1, "wait_ms": 10_000}))["jobs"]
         said = await x.ok("POST", f"jobs/{job['key']}/complete", {"fence": job["fence"]})

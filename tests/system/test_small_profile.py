@@ -16,7 +16,11 @@ steps: [{id: a, type: w}]
 """
 
 
-@pytest.mark.req("WSM-CFG-002", "WSM-CFG-003", "WSM-PER-001")
+#: of the sample that examples/ has
+PIPELINE = {"analysis": {}, "codegen": {}, "validation": {"passed": True}, "pull-request": {}}
+
+
+@pytest.mark.req("WSM-CFG-002", "WSM-CFG-003", "WSM-PER-001", "WSM-PER-002")
 @pytest.mark.postgres
 async def test_a_server_in_the_small_profile_keeps_to_it(place, database, tmp_path):
     given, where = traced(None, {"FLOWLEDGER_PROFILE": "small"})
@@ -54,3 +58,20 @@ async def test_a_server_in_the_small_profile_keeps_to_it(place, database, tmp_pa
         assert len(shown["events"]["items"]) == 3 < shown["events"]["count"], "the list is cut, the log is whole"
         context = await x.ok("GET", f"instances/{job['instance']}/context", limit="100")
         assert len(context["runtime"]["execution_path"]) <= 3
+
+        await x.ok(
+            "POST", "deployments", {"resources": [{"name": "pipeline.yaml", "content": (place.examples / "pipeline.yaml").read_text()}]}
+        )
+        [key] = await x.start("code-pipeline", 1, variables={"task": "t"})
+        # it waits for its turn behind the fifty
+        for kind, count in (("w", 50), *((name, 1) for name in PIPELINE)):
+            left = count
+            while left:
+                asked = {"type": kind, "worker": "w", "max": left, "wait_ms": 20_000, "timeout_ms": 60_000}
+                for job in (await x.ok("POST", "jobs/activate", asked))["jobs"]:
+                    result = {"fence": job["fence"], "variables": PIPELINE.get(kind, {})}
+                    position, left = (await x.ok("POST", f"jobs/{job['key']}/complete", result))["position"], left - 1
+        assert (await x.ok("GET", f"instances/{key}", wait_for=position))["status"] == "completed"
+        tasks = (await x.ok("GET", "tasks", instance=key))["items"]
+        spans = [datetime.fromisoformat(t["completed_at"]) - datetime.fromisoformat(t["created_at"]) for t in tasks]
+        assert len(spans) == len(PIPELINE) and max(spans) < QUARTER / 2, "a typical task stays far below"
