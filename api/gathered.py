@@ -31,6 +31,8 @@ READS_MAX = 10
 ADDRESS_MAX = 2_000
 #: what may be gathered: answers that come at once and end. `{}`: one part of a path
 READS = (
+    "/breakers",
+    "/capabilities",
     "/connectors",
     "/definitions",
     "/definitions/{}",
@@ -47,8 +49,12 @@ READS = (
     "/instances/{}/prediction",
     "/instances/{}/state",
     "/instances/{}/variables",
+    "/limits",
     "/measures",
+    "/operations",
+    "/plugins",
     "/predictions",
+    "/profiles",
     "/saved-views",
     "/tasks",
     "/tasks/{}",

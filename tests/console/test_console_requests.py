@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +36,9 @@ OF = {
 SHELL = ("/v1/me", "/v1/events")
 #: what differs when the same is asked again
 MOVES = ("wait_for", "from", "to")
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PARTS = ROOT / "web" / "src" / "pages" / "operations" / "OperationsPage.tsx"
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +85,38 @@ def test_a_page_asks_once_or_twice(at: str, asked: Callable[..., Any], of: dict[
 
 @pytest.mark.parametrize(
     "address",
-    ["processes/order?version=1", "instances/{instance}?at={at}", "insight?process=order", "operations?by=each", "operations?tab=batches"],
+    [
+        "processes/order?version=1",
+        "instances/{instance}?at={at}",
+        "instances/{instance}?tab=incidents",
+        "instances/{instance}?tab=audit",
+        "insight?process=order",
+        "operations?by=each",
+    ],
 )
 def test_an_address_that_says_more_asks_as_seldom(address: str, asked: Callable[..., Any], of: dict[str, str]) -> None:
     _, found = asked("/" + address.format(**of))
     assert 0 < sum(found.values()) <= 2, dict(found)
+
+
+def test_each_part_of_operations_asks_as_seldom(asked: Callable[..., Any]) -> None:
+    """Each is opened by its address; what stands above all of them (how many findings the watchdog has) is counted as well."""
+    names = re.search(r"const TABS = {(.*?)}", PARTS.read_text(), re.S)
+    assert names
+    tabs = re.findall(r"(\w+): \w+", names[1])
+    assert {"incidents", "connectors", "limits"} <= set(tabs)
+    page, found = asked("/operations?tab=watchdog")
+    often = {}
+    for tab in tabs:
+        found.clear()
+        page.goto(page.url.partition("?")[0] + f"?tab={tab}")
+        page.get_by_role("main").locator("h1, h2, a").first.wait_for()
+        before = -1
+        while before != (before := sum(found.values())):
+            page.wait_for_timeout(1_200)
+        if not 0 < len(found) <= 2:  # some ask again every few seconds
+            often[tab] = dict(found)
+    assert not often
 
 
 def test_what_one_comes_to_by_a_click_is_gathered_too_and_news_ask_for_what_they_change_alone(

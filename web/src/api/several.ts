@@ -17,11 +17,13 @@ export const SEVERAL: Record<string, (id: string, search: Search, has: Has) => s
     "/definitions?definition_id={0.form.formId}&kind=form&limit=100",
     "/definitions/{4.items.0.key}/source",
   ],
-  instances: (id, { at }, has) => [
+  instances: (id, { at, tab }, has) => [
     `/instances/${id}`,
     `/instances/${id}/state${query({ at })}`,
     `/instances/${id}/events?limit=1000`,
     ...(has("insight:read") && !at ? ["/predictions?process={0.process}", `/instances/{0.id}/prediction`] : []),
+    ...(tab === "incidents" && !at ? [`/incidents?instance=${id}&limit=500`] : []),
+    ...(tab === "audit" && has("operations:read") ? [`/operations?limit=100&instance=${id}`] : []),
   ],
   processes: (id, { version }) => {
     const all = `/definitions${query({ definition_id: id, kind: "process", limit: 100 })}`;

@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, send } from "~/api/client";
 import { useMay } from "~/api/me";
+import { useGathered } from "~/api/useSeveral";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { brief } from "~/shared/Json";
@@ -17,6 +18,7 @@ export function Limits() {
   const [target, setTarget] = useState<string>();
   const [drop, setDrop] = useState<string>();
   const [text, setText] = useState("");
+  useGathered("limits", () => ["/limits?limit=1000", "/breakers"]);
   const limits = useQuery({ queryKey: ["operations", "limits"], queryFn: ({ signal }) => get("/limits", { limit: 1000 }, signal) });
   const breakers = useQuery({ queryKey: ["operations", "breakers"], queryFn: ({ signal }) => get("/breakers", {}, signal), refetchInterval: 3000 });
   const values = (): Record<string, unknown> | null => {

@@ -47,12 +47,16 @@ export function OperationsPage() {
   const mayWatch = useMay("watch");
   const may = { subjects: useMay("subjects"), retention: useMay("retention"), evidence: useMay("evidence") };
   const mayViews = useMay("views");
-  useGathered("operations", () => (search.tab ? [] : [...firstOf(search), ...(mayViews ? ["/saved-views?page=incidents"] : []), ...(mayWatch ? ["/watchdog"] : [])]));
   const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
   const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn, connectors: !useMay("models"), capabilities: !useMay("people"), tenants: !useMay("tenants") };
   const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
   const open = search.tab ?? "incidents";
+  const shown = tabs.some(([name]) => name === open) ? open : "incidents"; // as the parts fall back
+  useGathered("operations", () => {
+    const first = shown === "incidents" ? [...firstOf(search), ...(mayViews ? ["/saved-views?page=incidents"] : [])] : shown === "partitions" ? ["/incidents?limit=1"] : [];
+    return [...first, ...(mayWatch ? ["/watchdog"] : [])];
+  });
   const go = (tab: string | undefined) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true });
   return (
     <>

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { get, send } from "~/api/client";
 import { useRows } from "~/api/lists";
 import { useMay } from "~/api/me";
+import { useGathered } from "~/api/useSeveral";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Empty, Answer, Listed } from "~/shared/states";
@@ -43,6 +44,8 @@ function Registry() {
   const may = useMay("directory");
   const client = useQueryClient();
   const [step, setStep] = useState<{ do: "put"; of?: Capability } | { do: "remove"; of: Capability }>();
+  const plugins = useMay("settings");
+  useGathered("capabilities", () => ["/capabilities?limit=100", ...(plugins ? ["/plugins"] : [])]);
   const list = useRows<Capability>("/capabilities", {});
   const again = () => client.invalidateQueries({ queryKey: ["/capabilities"] });
   return (

@@ -1,11 +1,13 @@
 import { Anchor, Badge, Button, Group, Paper, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { get } from "~/api/client";
+import { useRef } from "react";
+import { get, query } from "~/api/client";
 import { useRows } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
 import type { RowOf, TaskRow } from "~/api/types";
+import { useGathered } from "~/api/useSeveral";
 import { useText } from "~/i18n";
 import { useConnectorText } from "~/i18n/connectors";
 import { Icon } from "~/shared/icons";
@@ -26,6 +28,7 @@ interface Use {
   secrets: string[];
 }
 const DAY = 86_400_000;
+const ofADay = () => ({ group: "job_type", from: new Date(Date.now() - DAY).toISOString(), measure: "started,completed,attempts,errors,incidents,working_time" });
 /** Nobody has taken a job for so long: it is said. */
 const LEFT_MS = 60_000;
 const CALLS = 20;
@@ -35,11 +38,17 @@ export function Connectors() {
   const t = useText();
   const sees = useMay("insight");
   const search = useSearch({ strict: false }) as Record<string, string>;
+  const first = useRef<ReturnType<typeof ofADay>>(undefined); // what is gathered is asked word by word
+  useGathered("connectors", () => ["/connectors", "/profiles?limit=100", ...(sees ? [`/measures${query((first.current = ofADay()))}`] : [])]);
   const list = useQuery({ queryKey: ["connectors"], queryFn: ({ signal }) => get("/connectors", {}, signal) });
   const figures = useQuery({
     queryKey: ["connectors", "figures"],
     enabled: sees,
-    queryFn: ({ signal }) => get("/measures", { group: "job_type", from: new Date(Date.now() - DAY).toISOString(), measure: "started,completed,attempts,errors,incidents,working_time" }, signal),
+    queryFn: ({ signal }) => {
+      const wish = first.current ?? ofADay();
+      first.current = undefined;
+      return get("/measures", wish, signal);
+    },
   });
   useRefreshOn({ type: "task.*" }, [["connectors", "figures"], ["connectors", "calls"]], 2000);
   return (
