@@ -388,6 +388,30 @@ def anomalies(
     )
 
 
+@app.command()
+def stream(
+    kafka: Annotated[str | None, typer.Option("--kafka", metavar="ADDR", help="Kafka bootstrap servers")] = None,
+    postgres: Annotated[
+        str | None, typer.Option("--postgres", metavar="URL", help="PostgreSQL, for the table live.partitions; none: the topic alone")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")] = None,
+) -> None:
+    """A worker that counts live by minute, from the topic of events to that of metrics, with Faust (the extra `analytics`)."""
+    from flowledger.infra.cli.ops import settings_of
+    from flowledger.infra.cli.output import NO, fail
+    from flowledger.infra.settings import SettingsError
+    from flowledger.processors.log import LogError
+
+    try:
+        from flowledger.streaming import serve
+    except ImportError as e:
+        fail(f"{e}: expected the extra `analytics`", NO, 'pip install "flowledger[server,analytics]"')
+    try:
+        serve(settings_of(config, kafka=kafka, postgres=postgres))
+    except (SettingsError, LogError) as e:
+        fail(str(e), NO)
+
+
 def simulate(
     process: OfProcess,
     plan: Annotated[
