@@ -26,8 +26,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: int = 0
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="$", tag=lambda n: n):
-    """A wish. It becomes events or a `Rejected`, never both."""
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="$", tag=lambda n: n, gc=False):
+    """A wish. It becomes events or a `Rejected`, never both. Values that were read hold no cycle, so the collector need not know it."""
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):

@@ -429,7 +429,7 @@ AnyCommand = (
 DRY_RUN = "?"
 
 
-class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A command on its way: what stands in a record of `commands`.
 
     Attributes:

@@ -16,9 +16,9 @@ NEVER = 1 << 62
 Reply = Callable[[Any], None]
 
 
-class Pending(msgspec.Struct, frozen=True, eq=False):
+class Pending(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct,
-    -1 less its number: what was put off."""
+    -1 less its number: what was put off. Nothing that it holds leads back to it: the collector need not know it."""
 
     request: c.Request
     reply: Reply | None = None
