@@ -227,6 +227,7 @@ def test_pools_lanes_and_what_is_in_a_sub_process(server: Restarted, open_page: 
         if not page.locator("#bio-properties-panel-name").is_visible():
             group.click()
         page.locator("#bio-properties-panel-name").fill(name)
+        page.locator(f"g[data-element-id={element}]", has_text=name).first.wait_for()  # here; the other has it in its time
     for page in pages:
         for element, name in (("sales", "Sales desk"), ("stock", "Warehouse"), ("pool", "Our shop"), ("pt", "Wrap well")):
             page.locator(f"g[data-element-id={element}]", has_text=name).first.wait_for()
@@ -236,6 +237,18 @@ def test_pools_lanes_and_what_is_in_a_sub_process(server: Restarted, open_page: 
     content = server.call("GET", f"/v1/drafts/{draft}")["content"]
     assert all(f'name="{n}"' in content for n in ("Sales desk", "Warehouse", "Our shop", "Wrap well"))
     assert content.count("flowNodeRef>") == 8, "each still in its lane"
+
+
+@pytest.mark.req("APG-UI-007")
+def test_what_is_being_typed_when_the_designer_is_made_anew_is_kept(server: Restarted, open_page: Callable[..., Any]) -> None:
+    """From light to dark: what draws is another one then, and a field of the panel had not given yet what was typed in it."""
+    _, (rita,) = opened(server, open_page, "rita")
+    choose(rita, "ship")
+    tab(rita, "Properties")
+    rita.locator(".bio-properties-panel-group-header-title", has_text="General").click()
+    rita.locator("#bio-properties-panel-name").fill("Typed by day")
+    rita.emulate_media(color_scheme="dark")
+    rita.locator(".djs-shape", has_text="Typed by day").first.wait_for()
 
 
 FOLDED = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"

@@ -45,6 +45,8 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
   tell.current = { onChange, onReady, onFailed, onSelect, onWhere };
   const current = useRef(text);
   const adopts = useRef(adopt);
+  /** what was drawn last in the one whose place this takes is in the document */
+  const before = useRef(Promise.resolve());
   const say = useRef(t);
   say.current = t;
   const [empty, setEmpty] = useState(false);
@@ -115,8 +117,8 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
       templates: alive((all) => get("elementTemplatesLoader").setTemplates(all)),
       apply: alive((id, version, at) => apply(m, id, version, at)),
     };
-    const anew = shared && !adopts.current ? shared.text() : current.current;
-    m.importXML(anew)
+    before.current
+      .then(() => over || m.importXML(shared && !adopts.current ? shared.text() : current.current))
       .then(async () => {
         if (over) return;
         fit(m);
@@ -133,7 +135,9 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
       .catch((e: Error) => !over && tell.current.onFailed(e.message));
     return () => {
       over = true;
-      bound?.end();
+      // a field of the panel keeps what is typed for a moment before it gives it: as it is left it does so at once
+      if (document.activeElement instanceof HTMLElement && properties.contains(document.activeElement)) document.activeElement.blur();
+      if (bound) before.current = bound.end();
       clearTimeout(later);
       seen.disconnect();
       people.away();

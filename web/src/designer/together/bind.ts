@@ -15,7 +15,8 @@ export interface Bound {
   undo: () => Promise<void>;
   redo: () => Promise<void>;
   can: () => { undo: boolean; redo: boolean };
-  end: () => void;
+  /** What is drawn by now is in the document after it. */
+  end: () => Promise<void>;
 }
 
 /** What draws, as far as it has to be known here. */
@@ -114,10 +115,11 @@ export async function bind(on: Drawing, shared: Shared, adopt: boolean, changed:
     redo: step("redo"),
     can: () => ({ undo: shared.undo.canUndo() || later !== undefined, redo: shared.undo.canRedo() }),
     end: () => {
-      if (later !== undefined) void flush();
+      const last = later !== undefined ? flush() : Promise.resolve();
       over = true;
       clearTimeout(due);
       off();
+      return last.catch((e: unknown) => console.error(e));
     },
   };
   if (adopt) soon();
