@@ -21,6 +21,7 @@ from flowledger.events import commands as c
 from flowledger.kernel.tasks import calendars
 
 HOUR = timedelta(hours=1)
+HOUR_US = 3_600_000_000
 #: people and calendars that are read at most
 DIRECTORY_MAX = 5_000
 
@@ -179,7 +180,7 @@ async def capacity(
     found = await s.reads.insight("loads", given, tenant)
     at = datetime.fromisoformat(found["at"])
     limits = await limits_of(request)
-    staff = await _staff(request, {g for i in found["items"] for g in i["groups"]}, at) if found["items"] else {}
+    staff = await _staff(request, {g for i in found["items"] for g in i["groups"]}, at) if found["items"] else []
     server = None
     if not tenant:
         past = await s.reads.steps(at)
@@ -194,16 +195,14 @@ async def capacity(
 
 
 def _resources(
-    rows: list[dict[str, Any]], limits: dict[str, int], staff: dict[str, tuple[int, list[float]]], at: datetime
+    rows: list[dict[str, Any]], limits: dict[str, int], staff: list[tuple[set[str], list[float]]], at: datetime
 ) -> list[dict[str, Any]]:
     """A thousand hours and more of each: beside the loop."""
     items = []
     for row in rows:
         machines = row["kind"] == "job_type"
-        found = [staff[g] for g in row["groups"] if g in staff]
-        people, calendar = (
-            (sum(n for n, _ in found), [sum(h) for h in zip(*(hours for _, hours in found), strict=True)]) if found else (None, None)
-        )
+        found = [hours for groups, hours in staff if groups.intersection(row["groups"])]  # who is in several of them is there once
+        people, calendar = (len(found), [sum(h) for h in zip(*found, strict=True)]) if found else (None, None)
         told = carries.resource(row["hours"], machines, limits.get(row["name"]) if machines else None, people, calendar)
         items.append({**{k: row[k] for k in ("kind", "name", "process", "element", "groups")}, **_dated(told, at)})
     return sorted(items, key=lambda i: (-(i["busy"] or 0.0), i["kind"], i["name"], i["process"] or ""))
@@ -255,23 +254,22 @@ async def limits_of(request: ApiRequest) -> dict[str, int]:
     return found
 
 
-async def _staff(request: ApiRequest, groups: set[str], at: datetime) -> dict[str, tuple[int, list[float]]]:
-    """Group -> how many active people it has, and how many of them are there in each hour of the week that begins `at`."""
+async def _staff(request: ApiRequest, groups: set[str], at: datetime) -> list[tuple[set[str], list[float]]]:
+    """Each active person of them: the groups, and the share of each hour of the week that begins `at` in which they are there."""
     people, known = await _entries(request, "user:"), await _entries(request, "calendar:")
     begin = int(at.timestamp()) * 1_000_000
-    shares: dict[str, list[float]] = {"": [1.0] * WEEK}
-    for name, calendar in known.items():
-        shares[name] = [
-            calendars.between(calendar, begin + n * 3_600_000_000, begin + (n + 1) * 3_600_000_000) / 3_600_000_000 for n in range(WEEK)
-        ]
-    found: dict[str, tuple[int, list[float]]] = {}
+    shares: dict[str, list[float]] = {}
+    found: list[tuple[set[str], list[float]]] = []
     for entry in people.values():
-        if not entry.get("active", True):
+        own = groups & {*(entry.get("groups") or ()), *(entry.get("roles") or ())}
+        if not own or not entry.get("active", True):
             continue
-        hours = shares.get(str(entry.get("calendar") or ""), shares[""])
-        for group in groups & {*(entry.get("groups") or ()), *(entry.get("roles") or ())}:
-            n, sums = found.get(group, (0, [0.0] * WEEK))
-            found[group] = n + 1, [s + h for s, h in zip(sums, hours, strict=True)]
+        name = str(entry.get("calendar") or "")
+        name = name if name in known else ""
+        if name not in shares:
+            spans = (begin + n * HOUR_US for n in range(WEEK))
+            shares[name] = [calendars.between(known.get(name), start, start + HOUR_US) / HOUR_US for start in spans]
+        found.append((own, shares[name]))
     return found
 
 

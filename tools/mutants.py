@@ -230,7 +230,9 @@ MUTANTS = [
 
 
 def copy_to(folder: Path) -> None:
-    skipped = shutil.ignore_patterns(".venv", ".git", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "web")
+    skipped = shutil.ignore_patterns(
+        ".venv", ".git", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".flowledger", "web"
+    )
     shutil.copytree(ROOT, folder, symlinks=True, ignore=skipped)
 
 
