@@ -10,7 +10,8 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,28 +19,23 @@ import pytest
 
 from flowledger.analytics.capacity import HOUR_US
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "analytics"))
+from full_press import HANDS, MEAN_S, pressed
+
 from .conftest import Served
 from .test_console_accessible import accessible
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
-WEEKS, HANDS, MEAN_S = 9, 4, 600
 
 
 @pytest.fixture
 def full(server: Served) -> str:
-    """Weeks of a job type whose four hands are full by day, and that grows: as the projection would have written them. A day of work ends just now,
-    whatever the time is, so that the same is seen at each hour."""
+    """Weeks of a job type whose four hands are full by day, and that grows: as the projection would have written them."""
     job = f"press-{uuid.uuid4().hex[:8]}"
     server.call("GET", "/v1/measures?measure=started")  # the tables are made
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    most = HANDS * 3600 // MEAN_S
-    hours, days, queue = [], {}, 0
-    for n in range(WEEKS * 168, 0, -1):
-        at = now - timedelta(hours=n)
-        come = round((18 if n % 24 < 10 else 6) * 1.06 ** (WEEKS - n / 168)) + n * 7919 % 3
-        done = min(queue + come, most)
-        queue += come - done
-        hours.append((job, at, come, done, done, done * MEAN_S * 1_000_000))
+    hours, days = [], {}
+    for at, came, done, work_us in pressed(datetime.now(UTC)):
+        hours.append((job, at, came, done, done, work_us))
         day = days.setdefault(at.replace(hour=0), [0, 0, 0, 0])
         days[at.replace(hour=0)] = [a + b for a, b in zip(day, hours[-1][2:], strict=True)]
     columns = "(process_id, element, definition_id, version, job_type, at, started, completed, worked, work_us) VALUES ('press', 'press', 1, 1, %s, %s, %s, %s, %s, %s)"
@@ -78,7 +74,10 @@ def test_what_is_full_when_is_seen_with_its_band_and_what_to_change(server: Serv
         page.get_by_role("button", name="CSV").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     mine = next(r for r in rows if r["name"] == full)
-    assert (mine["came"], mine["proposed"], mine["full"]) == (str(told["came"]), str(told["advice"]["proposed"]), told["full"]["at"])
+    again = next(i for i in server.call("GET", "/v1/reports/capacity")["items"] if i["name"] == full)  # an hour may have ended meanwhile
+    assert (mine["came"], mine["proposed"], mine["full"]) in [
+        (str(i["came"]), str(i["advice"]["proposed"]), i["full"]["at"]) for i in (told, again)
+    ]
     accessible(page)
 
 
