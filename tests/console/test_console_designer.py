@@ -151,7 +151,8 @@ def test_findings_stand_on_the_element_as_one_draws_and_go_when_it_is_mended(ope
     page.locator(".fl-finding-warning").first.wait_for()
     page.locator(".fl-modeler svg").first.click(position={"x": 400, "y": 20})
     tab(page, "Findings")
-    page.get_by_role("listitem").filter(has_text="SERVICE_WITHOUT_TYPE").get_by_role("button").click()
+    found = page.get_by_role("listitem").filter(has_text="SERVICE_WITHOUT_TYPE")
+    found.filter(has_text="Charge Activity_").get_by_role("button").click()  # by its name, its id beside
     page.locator(".djs-element.selected", has_text="Charge").first.wait_for()
     tab(page, "Properties")
     page.locator(".bio-properties-panel-group-header-title", has_text="Task definition").click()

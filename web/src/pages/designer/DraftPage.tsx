@@ -18,7 +18,8 @@ import { Comments } from "./Comments";
 import { ConflictDialog } from "./Conflict";
 import { Deploy } from "./Deploy";
 import { Rename } from "./DesignerPage";
-import { FindingList, Findings, useFindings } from "./Findings";
+import { FindingList, Findings, Names, useFindings } from "./Findings";
+import { elementNames } from "./names";
 import { Gallery } from "./Gallery";
 import { People } from "./People";
 import { Histories } from "./Histories";
@@ -59,6 +60,7 @@ export function DraftPage() {
   const name = draft ? fileName(draft.name, kind, d.text) : "";
   const check = useFindings(name, d.text);
   const say = useFindingText();
+  const names = useMemo(() => elementNames(d.text), [d.text]);
   const errors = check.findings.filter((f) => f.severity === "error").length;
   const layout = useLayout(d, asText);
   const plain = asText || layout.failed || (d.opened && (broken?.n === d.opened.n || !drawable(kind, d.opened.text)));
@@ -120,7 +122,7 @@ export function DraftPage() {
     </Tooltip>
   );
   return (
-    <>
+    <Names value={names}>
       <Group justify="space-between" gap="xs" mb="xs">
         <Group gap="xs" style={{ minWidth: 0 }}>
           <Anchor renderRoot={(props) => <Link to="/designer" {...props} />} aria-label={t("designer.title")} lh={0}>
@@ -299,6 +301,6 @@ export function DraftPage() {
       {deploying && <Deploy draft={draft} name={name} text={d.text} base={d.base} save={d.save} dirty={d.dirty} findings={check.findings} close={() => setDeploying(false)} onPick={(element) => (setDeploying(false), editor?.select(element))} />}
       {renaming && <Rename of={draft} close={() => setRenaming(false)} />}
       {resolving && (d.conflict ?? d.newer) && <ConflictDialog d={d} draft={draft} with={(d.conflict ?? d.newer)!} close={() => (setResolving(false), d.setConflict(undefined))} />}
-    </>
+    </Names>
   );
 }

@@ -1,6 +1,6 @@
 import { Badge, Group, Stack, Text, UnstyledButton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { createContext, useContext, useEffect, useState } from "react";
 import { send } from "~/api/client";
 import type { Finding } from "~/api/types";
 import { useText } from "~/i18n";
@@ -35,10 +35,14 @@ export function useFindings(name: string, text: string) {
   return { findings, definitions: q.data?.definitions ?? [], format: q.data?.format, error: q.error, current: settled === text && !q.isFetching && !q.isPlaceholderData, asked: q.data !== undefined };
 }
 
+/** What the elements of the open draft are called, by their ids. */
+export const Names = createContext<Map<string, string>>(new Map());
+
 /** Each with its place; a click goes there. */
 export function FindingList({ findings, onPick }: { findings: Finding[]; onPick?: (element: string) => void }) {
   const t = useText();
   const say = useFindingText();
+  const names = useContext(Names);
   return (
     <Stack gap={4} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
       {findings.slice(0, SHOWN).map((f, n) => {
@@ -59,7 +63,7 @@ export function FindingList({ findings, onPick }: { findings: Finding[]; onPick?
               </Text>
             )}
             <Text size="xs" c="dimmed" component="div">
-              {f.element && <code>{f.element}</code>} {f.code}
+              {f.element && names.get(f.element)} {f.element && <code>{f.element}</code>} {f.code}
               {f.line ? ` · ${t("designer.line", { line: f.line })}` : ""}
               {f.standard ? ` · ${f.chapter ? t("designer.standard", { chapter: f.chapter }) : t("designer.standard.any")}` : ""}
               {hint ? ` · ${hint}` : ""}
