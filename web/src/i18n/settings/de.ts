@@ -111,4 +111,8 @@ export const settings: Record<string, string> = {
   "protect_vault_token": "Token für die Transit-Engine, die protect_key nennt: `file:PATH` oder `env:NAME`; leer: secrets_vault_token",
   "protect_aws_key": "`file:PATH` oder `env:NAME` dessen, womit KMS gefragt wird: ACCESS_KEY SECRET_KEY und, wo es eines gibt, SESSION_TOKEN",
   "protect_kms_endpoint": "https://HOST:PORT dessen, was wie KMS spricht; leer: das von AWS für die Region",
+  "default_timeout_ms": "Wie lange ein Worker für einen Versuch höchstens hat, so lange er auch verlangt, wo keine Aufgabendefinition es sagt, in Millisekunden; 0: ohne Grenze",
+  "state_validation": "Geschäftszustände bleiben bei den Übergängen, die ihr Modell nennt; False: sie werden gesetzt, wie sie kommen",
+  "snapshots": "Eigentümer schreiben Zwischenstände, so dass der nächste nur das Spätere liest; False: er liest das ganze Log",
+  "history_max": "Einträge jeder Liste dessen, was war, in der Antwort zu einer Instanz; das Log behält alle",
 };
