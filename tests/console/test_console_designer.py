@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from flowledger.kernel.model.drawn import as_bpmn
 from flowledger.sdk import Flow
 
 from .conftest import ROOT, Served
+from .test_console_accessible import accessible
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 Opened = Callable[..., Any]
@@ -37,7 +39,8 @@ def drawn(page: Any) -> None:
 
 
 def append(page: Any, what: str, name: str = "") -> None:
-    """By the keyboard: `a`, the kind, its name."""
+    """By the keyboard: `a`, the kind, its name. The drawing gets the focus back a moment after a name or a menu is done."""
+    page.locator(".djs-container > svg:focus").wait_for()
     page.keyboard.press("a")
     page.locator(".djs-popup-search input:focus").wait_for()
     page.keyboard.type(what)
@@ -105,13 +108,62 @@ def test_a_first_time_user_draws_saves_tries_deploys_and_runs(open_page: Opened,
     assert server.call("GET", f"/v1/tasks/{server.task_of(instance)}")["name"] == "Ask"
 
 
+@pytest.mark.req("APG-ASG-003")
+def test_who_gets_a_task_and_what_happens_when_it_waits_is_set_on_the_diagram(open_page: Opened, server: Served) -> None:
+    process = f"late{uuid.uuid4().hex[:6]}"
+    content, _ = as_bpmn(Flow(process).start().user("ask", name="Ask").end().xml(), "late.bpmn")
+    assert content is not None
+    draft = server.call("POST", "/v1/drafts", {"name": process, "content": content.decode()})["id"]
+    page = open_page(f"/designer/{draft}")
+    drawn(page)
+    page.locator("[data-element-id=ask] .djs-hit").first.click()
+    page.locator("[data-element-id=ask].selected").first.wait_for()
+    tab(page, "Properties")
+
+    def opened(group: str) -> Any:
+        found = page.locator(f"[data-group-id=group-flowledger-{group}]")
+        found.locator(".bio-properties-panel-group-header-title").first.click()
+        return found
+
+    people = opened("people")
+    people.get_by_label("Strategy").select_option("least_loaded")
+    people.get_by_label("Groups").fill("clerks")
+    for group, fields in (
+        ("reminders", {"Before it is due": "PT1H"}),
+        ("escalations", {"After it was created": "PT4H", "Handed to": "group:leads"}),
+        ("escalations", {"After it was due": "PT0S", "Told to": "boss", "Escalation code": "LATE"}),
+    ):
+        listed = page.locator(f"[data-group-id=group-flowledger-{group}]")
+        before = listed.locator(".bio-properties-panel-list-item").count()
+        listed.locator(".bio-properties-panel-add-entry").click()
+        item = listed.locator(".bio-properties-panel-list-item").nth(before)
+        for label, value in fields.items():
+            item.get_by_label(label).fill(value)
+            item.get_by_label(label).press("Tab")
+    page.get_by_text("v1 · not saved").wait_for()
+    saved(page, 2)
+    kept = server.call("GET", f"/v1/drafts/{draft}")["content"]
+    assert re.findall(r"<flowledger:(?:reminder|escalation) [^>]*>", kept) == [
+        '<flowledger:reminder before="PT1H" />',
+        '<flowledger:escalation after="PT4H" to="group:leads" />',
+        '<flowledger:escalation afterDue="PT0S" notify="boss" code="LATE" />',
+    ]
+    page.locator("[data-group-id=group-flowledger-reminders] .bio-properties-panel-remove-entry").click()
+    page.locator("[data-group-id=group-flowledger-reminders] .bio-properties-panel-list-item").wait_for(state="detached")
+    saved(page, 3)
+    kept = server.call("GET", f"/v1/drafts/{draft}")["content"]
+    assert "<flowledger:reminder" not in kept and kept.count("<flowledger:escalation") == 2 and 'groups="clerks"' in kept
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "late.bpmn", "content": kept}]})
+    task = server.call("GET", f"/v1/tasks/{server.task_of(server.start(process, 'L-1'))}")
+    assert (task["candidate_groups"], task["assignment"]["strategy"]) == (["clerks"], "least_loaded")
+    accessible(page)
+
+
 @pytest.mark.req("APG-UI-006", "D-MOD-005")
 def test_what_would_have_become_of_past_instances_stands_on_the_diagram(open_page: Opened, server: Served) -> None:
     process = f"past{uuid.uuid4().hex[:6]}"
 
     def model(limit: int) -> str:
-        from flowledger.kernel.model.drawn import as_bpmn
-
         text = f"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t"><process id="{process}" isExecutable="true">
           <startEvent id="start"/><sequenceFlow id="f" sourceRef="start" targetRef="large"/><exclusiveGateway id="large" default="small"/>
           <sequenceFlow id="big" sourceRef="large" targetRef="a"><conditionExpression>amount &gt; {limit}</conditionExpression></sequenceFlow>

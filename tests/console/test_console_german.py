@@ -65,6 +65,7 @@ def test_the_panel_of_a_process_and_of_a_form_speaks_german(server: Served, open
         both["form"].append(opened(page))
     theirs = {
         "Check order",
+        "Remind sales",
         "check",
         "order",
         "Order",
@@ -105,7 +106,7 @@ def test_building_blocks_and_connectors_speak_german(server: Served, open_page: 
         page = open_page("/operations?tab=connectors", language=language)
         page.get_by_role("group", name="GraphQL").wait_for()
         listed.append(said(page))
-    drawn = SAME | {"german blocks", "Powered by bpmn.io", "Order", "TASK_WITHOUT_ERROR_PATH"}
+    drawn = SAME | {"german blocks", "Remind sales", "Powered by bpmn.io", "Order", "TASK_WITHOUT_ERROR_PATH"}
     assert gallery[0] & gallery[1] <= drawn
     assert listed[0] & listed[1] <= SAME | {"Webhooks", "io.camunda:http-json:1"}
     assert len(panel[0] & GERMAN.keys()) > 20 and panel[1] & GERMAN.keys() <= drawn, "fields of the template"

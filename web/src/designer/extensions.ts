@@ -1,5 +1,5 @@
 /** Our own extension elements in the properties panel: who gets a task and by when, attempts, business states (docs/tasks.md, docs/formats.md). */
-import { SelectEntry, TextFieldEntry, isSelectEntryEdited, isTextFieldEntryEdited } from "@bpmn-io/properties-panel";
+import { ListGroup, SelectEntry, TextFieldEntry, isSelectEntryEdited, isTextFieldEntryEdited } from "@bpmn-io/properties-panel";
 import { useService } from "bpmn-js-properties-panel";
 import { getBusinessObject, is } from "bpmn-js/lib/util/ModelUtil";
 
@@ -37,26 +37,26 @@ const GROUPS: { id: string; on: string[]; fields: Field[] }[] = [
   { id: "state", on: ["bpmn:Task", "bpmn:SequenceFlow"], fields: ["enter", "success", "failure"].map((name): Field => ({ of: "flowledger:BusinessState", name })) },
 ];
 
+/** what a task has several of, and the fields of each */
+const LISTS: { id: string; of: string; on: string[]; fields: string[] }[] = [
+  { id: "reminders", of: "flowledger:Reminder", on: ["bpmn:UserTask"], fields: ["before"] },
+  { id: "escalations", of: "flowledger:Escalation", on: ["bpmn:UserTask"], fields: ["after", "afterDue", "to", "notify", "priority", "code", "reason"] },
+];
+
 const holder = (element: Any, type: string): Any => (getBusinessObject(element).get("extensionElements")?.get("values") ?? []).find((v: Any) => is(v, type));
 
-/** The attribute is set where its element is; the element is made when it lacks, and goes with its last attribute. */
-function set(element: Any, field: Field, value: string | undefined, modeling: Any, factory: Any) {
+const TASK = "flowledger:Task";
+const attributes = (found: Any): string[] =>
+  Object.keys(found.$descriptor.propertiesByName).filter((n) => !n.includes(":") && found.get(n) !== undefined && String(found.get(n)).length > 0);
+
+function put(element: Any, type: string, given: object, modeling: Any, factory: Any) {
   const object = getBusinessObject(element);
-  const given = value || undefined;
   let extensions = object.get("extensionElements");
-  const found = holder(element, field.of);
-  if (found) {
-    const left = Object.keys(found.$descriptor.propertiesByName).some((n) => n !== field.name && !n.includes(":") && found.get(n) !== undefined && String(found.get(n)).length > 0);
-    if (given === undefined && !left) modeling.updateModdleProperties(element, extensions, { values: extensions.get("values").filter((v: Any) => v !== found) });
-    else modeling.updateModdleProperties(element, found, { [field.name]: given });
-    return;
-  }
-  if (given === undefined) return;
   if (!extensions) {
     extensions = factory.create("bpmn:ExtensionElements", { values: [] });
     extensions.$parent = object;
   }
-  const made = factory.create(field.of, { [field.name]: given });
+  const made = factory.create(type, given);
   made.$parent = extensions;
   const values = [...extensions.get("values"), made];
   if (object.get("extensionElements")) modeling.updateModdleProperties(element, extensions, { values });
@@ -64,6 +64,52 @@ function set(element: Any, field: Field, value: string | undefined, modeling: An
     extensions.values = values;
     modeling.updateProperties(element, { extensionElements: extensions });
   }
+  return made;
+}
+
+function drop(element: Any, found: Any, modeling: Any) {
+  const extensions = getBusinessObject(element).get("extensionElements");
+  modeling.updateModdleProperties(element, extensions, { values: extensions.get("values").filter((v: Any) => v !== found) });
+}
+
+/** The attribute is set where its element is; the element is made when it lacks, and goes with its last attribute. */
+function set(element: Any, field: Field, value: string | undefined, modeling: Any, factory: Any) {
+  const given = value || undefined;
+  const found = holder(element, field.of);
+  if (!found) given === undefined || put(element, field.of, { [field.name]: given }, modeling, factory);
+  else if (given === undefined && attributes(found).every((n) => n === field.name)) drop(element, found, modeling);
+  else modeling.updateModdleProperties(element, found, { [field.name]: given });
+}
+
+const parts = (task: Any, of: string): Any[] => (task?.get("parts") ?? []).filter((p: Any) => is(p, of));
+
+function add(element: Any, of: string, modeling: Any, factory: Any) {
+  const made = factory.create(of, {});
+  const task = holder(element, TASK);
+  if (task) modeling.updateModdleProperties(element, task, { parts: [...task.get("parts"), made] });
+  made.$parent = task ?? put(element, TASK, { parts: [made] }, modeling, factory);
+}
+
+function remove(element: Any, part: Any, modeling: Any) {
+  const task = holder(element, TASK);
+  const left = task.get("parts").filter((p: Any) => p !== part);
+  if (!left.length && attributes(task).every((n) => n === "parts")) drop(element, task, modeling);
+  else modeling.updateModdleProperties(element, task, { parts: left });
+}
+
+/** A field of one of several. */
+function PartEntry(props: Any) {
+  const { element, id, part, name, say } = props as { element: Any; id: string; part: Any; name: string; say: Say };
+  const modeling = useService("modeling");
+  const debounce = useService("debounceInput");
+  return TextFieldEntry({
+    element,
+    id,
+    label: say(`designer.own.part.${name}`),
+    getValue: () => part.get(name) ?? "",
+    setValue: (value: string) => modeling.updateModdleProperties(element, part, { [name]: value || undefined }),
+    debounce,
+  } as Any);
 }
 
 function Entry(props: Any) {
@@ -85,9 +131,23 @@ function Entry(props: Any) {
 /** A module for the modeler. */
 export function ownProperties(say: Say) {
   class Provider {
-    static $inject = ["propertiesPanel"];
-    constructor(panel: Any) {
+    static $inject = ["propertiesPanel", "modeling", "bpmnFactory"];
+    constructor(
+      panel: Any,
+      private modeling: Any,
+      private factory: Any,
+    ) {
       panel.registerProvider(400, this);
+    }
+    list(element: Any, { id, of, fields }: (typeof LISTS)[number]) {
+      const items = parts(holder(element, TASK), of).map((part, n) => ({
+        id: `flowledger-${id}-${n}`,
+        label: fields.map((name) => part.get(name)).filter(Boolean).join(" · ") || say("designer.own.none"),
+        entries: fields.map((name) => ({ id: `flowledger-${id}-${n}-${name}`, component: PartEntry, part, name, say, isEdited: isTextFieldEntryEdited })),
+        remove: (event: Event) => (event.stopPropagation(), remove(element, part, this.modeling)),
+      }));
+      const more = (event: Event) => (event.stopPropagation(), add(element, of, this.modeling, this.factory));
+      return { id: `flowledger-${id}`, label: say(`designer.own.${id}`), component: ListGroup, element, items, add: more };
     }
     getGroups(element: Any) {
       return (groups: Any[]) => [
@@ -97,6 +157,7 @@ export function ownProperties(say: Say) {
           label: say(`designer.own.${g.id}`),
           entries: g.fields.map((field) => ({ id: `flowledger-${g.id}-${field.name}`, component: Entry, field, say, isEdited: field.choices ? isSelectEntryEdited : isTextFieldEntryEdited })),
         })),
+        ...LISTS.filter((l) => l.on.some((type) => is(element, type)) && element.type !== "label").map((l) => this.list(element, l)),
       ];
     }
   }
