@@ -21,7 +21,7 @@ MACHINE_S = 30.0
 #: below so many pictures a second nobody calls it smooth, on however slow a machine
 FRAMES_S = 5
 #: times a second that a page may ask for the same while much happens, and what it asks when it opens and when all is over
-ASKS_S, ASKS = 3, 20
+ASKS_S, ASKS = 10, 30
 #: counts what is drawn: a frame each, and the longest that one waited for the next
 FRAMES = """() => { window.fl = { frames: 0, longest: 0, last: performance.now() };
   const on = (now) => { fl.frames++; fl.longest = Math.max(fl.longest, now - fl.last); fl.last = now; requestAnimationFrame(on) }; requestAnimationFrame(on) }"""

@@ -74,7 +74,7 @@ def test_the_status_call_and_the_console_say_the_same_at_every_step(server: Serv
             told = server.call("GET", f"/v1/instances/{key}/status")
             shown = [sorted({"a", "b", "c", "d"} & set(page.evaluate(MARKED, mark))) for mark in ("fl-active", "fl-done")]
             said = "paused" if told["paused"] else told["status"]
-            badges = {badge.inner_text() for badge in page.locator(".mantine-Badge-root").all()} & {"running", "paused", "completed"}
+            badges = {*page.locator(".mantine-Badge-root").all_inner_texts()} & {"running", "paused", "completed"}
             steps = [sorted(told["pending_steps"]), sorted(told["completed_steps"])]
             return bool(
                 steps == shown == [pending, completed] and said == word and said in badges and (said == "paused" or badges == {said})

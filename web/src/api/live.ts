@@ -177,5 +177,26 @@ export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, 
   );
 }
 
+/** What shows one thing follows it so often and no more: whoever watches much that happens needs an answer before the next question. */
+const FOLLOW_MS = 500;
+
+/** Ask these queries (and those below, unless `exact`) again as events of the filter come: at once, and then at most once in half a second. */
+export function useFollowing(filter: Filter, keys: { key: QueryKey; exact?: boolean }[]) {
+  const client = useQueryClient();
+  const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const last = useRef(-FOLLOW_MS);
+  useEffect(() => () => clearTimeout(due.current), []);
+  useEvents(filter, (_, begins) => {
+    const ask = () => {
+      due.current = undefined;
+      if (!begins) last.current = performance.now();
+      for (const { key, exact } of keys) void askAgain(client, key, exact, begins);
+    };
+    const rest = last.current + FOLLOW_MS - performance.now();
+    if (begins || rest <= 0) ask();
+    else due.current ??= setTimeout(ask, rest);
+  });
+}
+
 /** Names of all events (made from the catalogue by tools/schemas.py; tests/console/test_console_catalogue.py holds it current): SSE needs a listener for each. */
 import EVENT_TYPES from "./event-types.json";

@@ -1,9 +1,9 @@
 import { Alert, Anchor, Button, Group, List, Text, Title } from "@mantine/core";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState, type ReactNode } from "react";
 import { get } from "~/api/client";
-import { askAgain, useEvents } from "~/api/live";
+import { useFollowing } from "~/api/live";
 import { useMay } from "~/api/me";
 import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
@@ -54,7 +54,6 @@ export function InstancePage() {
   const navigate = useNavigate();
   const mayLog = useMay("log");
   const steers = useMay("control");
-  const client = useQueryClient();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   useSeveral("instances", id, search);
   const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get(`/instances/${id}`, {}, signal) });
@@ -67,12 +66,8 @@ export function InstancePage() {
     placeholderData: (former) => former, // the moment before stays until the next is there
   });
   const source = useDiagram(state.data?.definition ?? instance.data?.definition ?? undefined);
-  useEvents({ instance: id }, (_, begins) => {
-    void askAgain(client, ["instance", id], true, begins);
-    void askAgain(client, ["instance", id, "state", "now"], false, begins);
-    void askAgain(client, ["instance", id, "files"], false, begins);
-    void askAgain(client, ["instance", id, "events"], true, begins);
-  });
+  const of = ["instance", id];
+  useFollowing({ instance: id }, [{ key: of, exact: true }, { key: [...of, "state", "now"] }, { key: [...of, "files"] }, { key: [...of, "events"], exact: true }]);
   const names = useMemo(() => (source.data ? namesOf(source.data) : undefined), [source.data]);
   const nodes = useMemo(() => (source.data ? nodesOf(source.data) : []), [source.data]);
   const [change, setChange] = useState<Change>();
