@@ -108,7 +108,8 @@ def test_building_blocks_and_connectors_speak_german(server: Served, open_page: 
         listed.append(said(page))
     drawn = SAME | {"german blocks", "Remind sales", "Powered by bpmn.io", "Order", "TASK_WITHOUT_ERROR_PATH"}
     assert gallery[0] & gallery[1] <= drawn
-    assert listed[0] & listed[1] <= SAME | {"Webhooks", "io.camunda:http-json:1"}
+    others = {"Carrier", "carrier"}  # of tests that were here before
+    assert listed[0] & listed[1] <= SAME | {"Webhooks", "io.camunda:http-json:1"} | others
     assert len(panel[0] & GERMAN.keys()) > 20 and panel[1] & GERMAN.keys() <= drawn, "fields of the template"
 
 
