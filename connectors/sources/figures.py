@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -34,7 +35,7 @@ _ENTITY_API = "2021-05"
 log_ = log("sources")
 
 
-class Figure:
+class Figure(ABC):
     """`waiting`: as last told; -1: not known. `reference`: the secret, which is read anew each time."""
 
     def __init__(self, opening: Opening, reference: str) -> None:
@@ -44,9 +45,9 @@ class Figure:
         self.waiting = -1
         self._task = asyncio.create_task(self._run(), name=f"figure of {opening.name}")
 
+    @abstractmethod
     async def _ask(self, way: Way, key: str) -> int:
         """Raises: Failed, and what httpx2 and the gate raise."""
-        raise NotImplementedError
 
     async def _run(self) -> None:
         while True:
