@@ -12,6 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable, _free_port, jars, java
+from tests import kafka_listeners as listeners
 from tests.connectors.contract import SECRET, Contract, Rig
 from tests.connectors.test_http_connector import failure
 from tests.connectors.test_kafka_connector import KafkaRig
@@ -25,13 +26,8 @@ def sasl(tmp_path_factory) -> Iterator[tuple[str, str]]:
     """Its place for who needs to say nothing, and the one that lets in by PLAIN and by SCRAM-SHA-256."""
     folder = tmp_path_factory.mktemp("sasl")
     broker, (plain, asking, controller) = Broker(folder), (_free_port(), _free_port(), _free_port())
-    (folder / "broker.json").write_text(f'{{"port": {plain}, "controller": {controller}}}')
-    listeners = {"PLAINTEXT": plain, "SASLED": asking}
-    more: dict[str, object] = {
-        "listeners": ",".join(f"{n}://127.0.0.1:{p}" for n, p in {**listeners, "CONTROLLER": controller}.items()),
-        "advertised.listeners": ",".join(f"{n}://127.0.0.1:{p}" for n, p in listeners.items()),
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASLED:SASL_PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
+    more = {
+        **listeners.told(folder, {"PLAINTEXT": (plain, "PLAINTEXT"), "SASLED": (asking, "SASL_PLAINTEXT")}, controller),
         "listener.name.sasled.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
         "listener.name.sasled.plain.sasl.jaas.config": f'{JAAS}.plain.PlainLoginModule required user_alice="{SECRET}";',
         "listener.name.sasled.scram-sha-256.sasl.jaas.config": f"{JAAS}.scram.ScramLoginModule required;",

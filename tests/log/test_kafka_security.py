@@ -22,6 +22,7 @@ from flowledger.infra.secret_text import hidden
 from flowledger.infra.settings import Settings, SettingsError, load
 from flowledger.processors.log import EVENTS, Group, LogError
 from flowledger.stores import make_log
+from tests import kafka_listeners as listeners
 
 PASSWORD = "s3cret-of-alice"
 
@@ -83,13 +84,10 @@ def secured(tmp_path_factory) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
     broker = Broker(folder / "kafka")
     (folder / "kafka").mkdir()
-    (folder / "kafka" / "broker.json").write_text(f'{{"port": {plain}, "controller": {controller}}}')
-    listeners = {"PLAINTEXT": plain, "SASLED": sasl, "MUTUAL": mutual}
-    more: dict[str, object] = {
-        "listeners": ",".join(f"{n}://127.0.0.1:{p}" for n, p in {**listeners, "CONTROLLER": controller}.items()),
-        "advertised.listeners": ",".join(f"{n}://127.0.0.1:{p}" for n, p in listeners.items()),
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASLED:SASL_SSL,MUTUAL:SSL",
-        "inter.broker.listener.name": "PLAINTEXT",
+    more = {
+        **listeners.told(
+            folder / "kafka", {"PLAINTEXT": (plain, "PLAINTEXT"), "SASLED": (sasl, "SASL_SSL"), "MUTUAL": (mutual, "SSL")}, controller
+        ),
         "listener.name.sasled.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "listener.name.sasled.plain.sasl.jaas.config": f'{jaas}.plain.PlainLoginModule required user_alice="{PASSWORD}";',
         "listener.name.sasled.scram-sha-256.sasl.jaas.config": f"{jaas}.scram.ScramLoginModule required;",
